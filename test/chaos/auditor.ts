@@ -3,6 +3,7 @@
  * make up for each other.
  */
 import { auditEnds } from './audit/ends.js';
+import { auditEvidence } from './audit/evidence.js';
 import { auditExecutions, type Duplicate } from './audit/executions.js';
 import { Hits } from './audit/hits.js';
 import { auditLimits } from './audit/limits.js';
@@ -19,6 +20,12 @@ export interface Audit {
 export function audit(history: History): Audit {
   const hits = new Hits(history);
   const { violations, duplicates } = auditExecutions(history, hits);
-  const others = [...auditLimits(history, hits), ...auditStates(history, hits), ...auditEnds(history)];
+  const others = [
+    ...history.seen,
+    ...auditLimits(history, hits),
+    ...auditStates(history, hits),
+    ...auditEnds(history),
+    ...auditEvidence(history),
+  ];
   return { violations: [...violations, ...others], duplicates };
 }

@@ -1,6 +1,8 @@
 /** What the bodies of the tasks do: each records its start and its end in the history. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { threadId } from 'node:worker_threads';
+import type { Harm } from './history.js';
 import { note } from './recorder.js';
 
 export interface WorkArguments {
@@ -33,8 +35,8 @@ export async function begun(args: WorkArguments, ctx: Seen): Promise<string> {
   const token = randomUUID();
   const { attempt, redelivered, worker } = ctx;
   const limit = args.lane ?? null;
-  const whenMs = ctx.when.getTime();
-  await note({ kind: 'start', id: args.id, token, attempt, whenMs, worker: worker.name, redelivered, limit });
+  const seen = { whenMs: ctx.when.getTime(), clockMs: Date.now(), thread: `${process.pid}/${threadId}` };
+  await note({ kind: 'start', id: args.id, token, attempt, ...seen, worker: worker.name, redelivered, limit });
   return token;
 }
 
@@ -55,6 +57,16 @@ function spin(ms: number): void {
 
 /** What a body can do to its thread. */
 export type Crime = 'exits' | 'throws later' | 'rejects' | 'eats memory' | 'asks for too much' | 'never yields';
+
+/** What each of them ends. Memory belongs to the process, so without it a thread may not be the only one to end. */
+export const HARMS: Readonly<Record<Crime, Harm>> = {
+  exits: 'thread',
+  'throws later': 'thread',
+  rejects: 'thread',
+  'eats memory': 'process',
+  'asks for too much': 'process',
+  'never yields': 'thread',
+};
 
 /** Does harm to the thread on which it is called. */
 export async function commit(crime: Crime): Promise<void> {

@@ -18,6 +18,8 @@ export interface Fault {
   readonly lastsMs: readonly [number, number];
   /** What may run twice because of it. */
   readonly reach: Reach;
+  /** Whether no outcome can be written while it lasts, by the worker that it hits or by any. @default false */
+  readonly holdsOutcomes?: boolean;
   /** @default 'nothing' */
   readonly loses?: Loss;
   /** @default all */

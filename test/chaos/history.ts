@@ -1,9 +1,11 @@
 /**
  * What one run of the chaos suite leaves behind for its auditor: plain data, so that a falsified history can be made in a test.
  *
- * All times are milliseconds of the clock of this machine, as the driver and the server of the history tell it. Never is one
- * taken from a worker, whose clock may be off on purpose.
+ * All times are milliseconds of the clock of this machine, as the driver and the server of the history tell it. None that is
+ * compared comes from a worker, whose clock may be off on purpose.
  */
+
+import type { Violation } from './audit/rules.js';
 
 /** What is expected of an execution: how it was added, and what its body does. */
 export const SHAPES = [
@@ -12,6 +14,7 @@ export const SHAPES = [
   'keyed',
   'delayed',
   'result',
+  'repeated',
   'retried',
   'failing',
   'limited',
@@ -19,9 +22,11 @@ export const SHAPES = [
   'cancelled',
   'replaced',
   'replacing',
+  'overtaken',
   'burst',
   'hostile',
   'novel',
+  'long',
 ] as const;
 
 export type Shape = (typeof SHAPES)[number];
@@ -49,7 +54,12 @@ export interface Added {
   readonly final: 'completed' | 'failed' | null;
   /** How it was kept from running, once somebody had tried to. */
   readonly stopped: Stopped | null;
+  /** What its first attempt ends; null if it ends nothing. */
+  readonly harms: Harm | null;
 }
+
+/** What a hostile body ends: the thread on which it is, or perhaps the whole process. */
+export type Harm = 'thread' | 'process';
 
 export interface Stopped {
   /** `perhaps`: the answer was lost, or it came too late for some of the work. */
@@ -65,7 +75,11 @@ export interface Attempt {
   readonly attempt: number;
   /** When the run was due, as docket told its body. */
   readonly whenMs: number;
+  /** What the clock of the worker said, which may be wrong on purpose. */
+  readonly clockMs: number;
   readonly worker: string;
+  /** Process and thread on which it was. No other thread has the same. */
+  readonly thread: string;
   readonly redelivered: boolean;
   /** The concurrency limit that it runs under. */
   readonly limit: string | null;
@@ -95,8 +109,12 @@ export interface FaultWindow {
   readonly name: string;
   readonly reach: Reach;
   readonly loses: Loss;
+  /** Whether outcomes could not be written while it lasted. */
+  readonly holdsOutcomes: boolean;
   /** The worker that it hit, if it hit one. */
   readonly worker: string | null;
+  /** The one thread of this worker that it hit; null if it hit all of them. */
+  readonly thread: string | null;
   readonly beganMs: number;
   readonly endedMs: number;
 }
@@ -116,6 +134,7 @@ export interface Waited {
   /** null if it rejected. */
   readonly token: string | null;
   readonly error: string | null;
+  readonly atMs: number;
 }
 
 /** How many permits of a limit were taken in Redis at one time. */
@@ -163,8 +182,20 @@ export interface FalseReadiness {
   readonly cutForMs: number;
 }
 
+/** What was quarantined. */
+export interface Quarantine {
+  /** How many messages were written that nobody can read. */
+  readonly written: number;
+  /** How many of these were kept with a reason. */
+  readonly kept: number;
+  /** Keys of executions that were quarantined although nothing is wrong with them. */
+  readonly sound: readonly string[];
+}
+
 export interface History {
   readonly limits: Readonly<Record<string, number>>;
+  /** How long the next attempt waits when one has failed. */
+  readonly retryDelayMs: number;
   readonly added: readonly Added[];
   readonly attempts: readonly Attempt[];
   readonly faults: readonly FaultWindow[];
@@ -177,7 +208,8 @@ export interface History {
   readonly falseReadiness: readonly FalseReadiness[];
   /** Errors of producers that have no type of docket's, or say neither that nothing was written nor that something may have been. */
   readonly oddErrors: readonly string[];
-  /** Messages that nobody could read: how many were written, and how many were kept with a reason. */
-  readonly quarantine: { readonly written: number; readonly kept: number };
+  readonly quarantine: Quarantine;
+  /** Promises that were seen to be broken while the run went on. */
+  readonly seen: readonly Violation[];
   readonly quiescence: Quiescence;
 }

@@ -4,10 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Docket, DocketError, type Execution, perpetual } from 'docket';
-import type { Crime, WorkArguments, WorkResult } from './bodies.js';
+import { type Crime, HARMS, type WorkArguments, type WorkResult } from './bodies.js';
 import type { Added, Shape, Stopped, Waited } from './history.js';
 import { type Random, randomOf } from './random.js';
-import { ATTEMPTS, hostile, LANES, limited, retried, work } from './tasks.js';
+import { ATTEMPTS, hostile, LANE_MAX, LANES, limited, retried, work } from './tasks.js';
 
 /** How often work is added. */
 const TICK_MS = 50;
@@ -17,18 +17,30 @@ const MIX: readonly Shape[] = [
   ...Array<Shape>(5).fill('plain'),
   ...Array<Shape>(5).fill('fire-and-forget'),
   ...Array<Shape>(3).fill('keyed'),
-  ...Array<Shape>(3).fill('limited'),
   ...Array<Shape>(2).fill('delayed'),
   ...Array<Shape>(2).fill('result'),
+  ...Array<Shape>(2).fill('repeated'),
+  'limited',
   'retried',
   'failing',
   'chain',
   'cancelled',
   'replaced',
+  'overtaken',
 ];
+
+/** So many executions of one lane are added at once: more than may run at once, and few enough not to wait for long. */
+const CROWD = 2 * LANE_MAX;
+
+/** How often an execution is added whose body outlasts a lease, and how long it takes: only renewals keep it. */
+const LASTING_EVERY_MS = 3_000;
+const LASTING_MS = 6_000;
 
 /** What is to be stopped would run so long after its add, if it were not. */
 const STOPPED_DUE_MS = 12_000;
+
+/** How long a body takes that is replaced while it runs. */
+const OVERTAKEN_MS = 400;
 
 /** Codes of the errors that say that nothing was written. */
 const REFUSALS = new Set(['DOCKET_REDIS_UNAVAILABLE']);
@@ -36,7 +48,7 @@ const REFUSALS = new Set(['DOCKET_REDIS_UNAVAILABLE']);
 /** Codes of the errors that say that something may have been written. */
 const UNCERTAIN = new Set(['DOCKET_ADD_UNCONFIRMED', 'DOCKET_DURABILITY', 'DOCKET_PARTIAL_ADD']);
 
-type Expected = Pick<Added, 'shape'> & Partial<Pick<Added, 'dueMs' | 'runs' | 'attempts' | 'final'>>;
+type Expected = Pick<Added, 'shape'> & Partial<Pick<Added, 'dueMs' | 'runs' | 'attempts' | 'final' | 'harms'>>;
 
 export interface LoadOptions {
   readonly docket: Docket;
@@ -74,7 +86,13 @@ export class Load {
     { shape, mustPause }: { shape?: Shape | undefined; mustPause: () => boolean },
   ): Promise<void> {
     let owed = 0;
+    let lastedMs = Date.now();
     while (!this.#stopping.signal.aborted) {
+      if (shape === undefined && Date.now() - lastedMs >= LASTING_EVERY_MS) {
+        lastedMs = Date.now();
+        const id = this.#nextId('result');
+        this.#track(this.#addAndWait(id, { id, ms: LASTING_MS }));
+      }
       if (!mustPause()) owed += (perSecond * TICK_MS) / 1_000;
       for (; owed >= 1; owed--) this.#track(this.#addOne(shape ?? this.#random.pick(MIX)));
       await sleep(TICK_MS);
@@ -91,17 +109,38 @@ export class Load {
     return this.#owed;
   }
 
-  /** Adds executions that are all due in one millisecond, a second from now. */
-  async addBurst(count: number): Promise<void> {
-    const when = new Date(Date.now() + 1_000);
+  /**
+   * Adds executions that are all due in one millisecond, so long from now. Returns whether the last of them was there before
+   * that, and none was refused.
+   */
+  async addBurst(count: number, leadMs: number): Promise<boolean> {
+    const when = new Date(Date.now() + leadMs);
+    let isWhole = true;
     for (let left = count; left > 0; left -= 1_000) {
       const adds = Array.from({ length: Math.min(left, 1_000) }, () => {
         const args = { id: this.#nextId('burst') };
         const adding = this.#docket.add(work, args, { key: args.id, when });
         return this.#keep(args.id, { shape: 'burst', dueMs: when.getTime(), final: 'completed' }, adding);
       });
-      await Promise.all(adds);
+      isWhole &&= acknowledged(await Promise.all(adds)).length === adds.length;
     }
+    return isWhole && Date.now() < when.getTime();
+  }
+
+  /** Adds executions whose bodies take so long, and returns those that were acknowledged. */
+  async addLong(count: number, ms: number): Promise<Added[]> {
+    const adds = Array.from({ length: count }, () => {
+      const id = this.#nextId('long');
+      return this.#keep(id, { shape: 'long', final: 'completed' }, this.#docket.add(work, { id, ms }, { key: id }));
+    });
+    return (await Promise.all(adds)).filter(({ outcome }) => outcome === 'acknowledged');
+  }
+
+  /** Whether an add that is made now is refused. */
+  async isRefused(): Promise<boolean> {
+    const id = this.#nextId('keyed');
+    const adding = this.#docket.add(work, this.#argumentsOf(id), { key: id });
+    return (await this.#keep(id, { shape: 'keyed', final: 'completed' }, adding)).outcome === 'refused';
   }
 
   /** Adds executions that only a newer worker can run, and returns the ids of those that were acknowledged. */
@@ -117,8 +156,9 @@ export class Load {
   /** Adds an execution that harms its thread the first time, and returns its id if it was acknowledged. */
   async addHostile(crime: Crime): Promise<string[]> {
     const id = this.#nextId('hostile');
+    const harms = HARMS[crime];
     const adding = this.#docket.add(hostile, { id, crime }, { key: id });
-    return acknowledged([await this.#keep(id, { shape: 'hostile', attempts: 2, final: 'completed' }, adding)]);
+    return acknowledged([await this.#keep(id, { shape: 'hostile', attempts: 2, final: 'completed', harms }, adding)]);
   }
 
   #track(adding: Promise<unknown>): void {
@@ -155,8 +195,11 @@ export class Load {
         const adding = docket.add(retried, { ...args, fails }, { key: id });
         return void (await this.#keep(id, { shape, attempts, final }, adding));
       }
-      case 'limited': {
-        const adding = docket.add(limited, { ...args, lane: this.#random.pick(LANES) }, { key: id });
+      case 'limited':
+        return await this.#addCrowd();
+      case 'repeated': {
+        const add = () => docket.add(work, args, { key: id, once: true });
+        const adding = this.#untilDone(async () => (await Promise.all([add(), add()]))[0]);
         return void (await this.#keep(id, { shape, final: 'completed' }, adding));
       }
       case 'chain': {
@@ -166,7 +209,8 @@ export class Load {
       case 'cancelled':
         return await this.#addAndCancel(id, args);
       case 'replaced':
-        return await this.#addAndReplace(id, args);
+      case 'overtaken':
+        return await this.#addAndReplace(id, args, shape);
       default: {
         return void (await this.#keep(id, { shape, final: 'completed' }, docket.add(work, args, { key: id })));
       }
@@ -180,6 +224,17 @@ export class Load {
     return { id, ms, spins, ...(random.next() < 0.03 && { filler: 'x'.repeat(random.between(1_000, 40_000)) }) };
   }
 
+  /** Adds more executions of one lane than may run at once. */
+  async #addCrowd(): Promise<void> {
+    const lane = this.#random.pick(LANES);
+    const adds = Array.from({ length: CROWD }, () => {
+      const id = this.#nextId('limited');
+      const adding = this.#docket.add(limited, { ...this.#argumentsOf(id), lane }, { key: id });
+      return this.#keep(id, { shape: 'limited', final: 'completed' }, adding);
+    });
+    await Promise.all(adds);
+  }
+
   async #addAndWait(id: string, args: WorkArguments): Promise<void> {
     const [added, execution] = await this.#keepHandle<WorkResult>(
       id,
@@ -188,8 +243,8 @@ export class Load {
     );
     if (added.outcome !== 'acknowledged') return;
     const waiting = execution!.result({ timeout: '10m' }).then(
-      ({ token }) => this.waited.push({ id, token, error: null }),
-      (error: unknown) => this.waited.push({ id, token: null, error: String(error) }),
+      ({ token }) => this.waited.push({ id, token, error: null, atMs: Date.now() }),
+      (error: unknown) => this.waited.push({ id, token: null, error: String(error), atMs: Date.now() }),
     );
     this.#waits.add(waiting);
   }
@@ -213,18 +268,19 @@ export class Load {
     if (outcome !== 'unknown') this.#stopped(added, outcome === 'removed' ? 'cancelled' : 'perhaps');
   }
 
-  async #addAndReplace(id: string, args: WorkArguments): Promise<void> {
-    const dueMs = Date.now() + STOPPED_DUE_MS;
-    const first = await this.#keep(
-      id,
-      { shape: 'replaced', dueMs },
-      this.#docket.add(work, args, { key: id, when: new Date(dueMs) }),
-    );
-    await sleep(this.#random.between(0, 2_000));
+  /** Replaces what has not started, or what may be running by then. */
+  async #addAndReplace(id: string, args: WorkArguments, shape: 'replaced' | 'overtaken'): Promise<void> {
+    const isRunning = shape === 'overtaken';
+    const dueMs = isRunning ? null : Date.now() + STOPPED_DUE_MS;
+    const when = dueMs === null ? {} : { when: new Date(dueMs) };
+    const own = isRunning ? { id, ms: OVERTAKEN_MS } : args;
+    const first = await this.#keep(id, { shape, dueMs }, this.#docket.add(work, own, { key: id, ...when }));
+    await sleep(this.#random.between(0, isRunning ? OVERTAKEN_MS : 2_000));
     const next = this.#nextId('replacing');
     const replacing = this.#docket.replace(work, { ...args, id: next }, { key: id });
     const added = await this.#keep(next, { shape: 'replacing', final: 'completed' }, replacing);
-    if (added.outcome !== 'refused') this.#stopped(first, added.outcome === 'acknowledged' ? 'replaced' : 'perhaps');
+    const isCertain = added.outcome === 'acknowledged' && !isRunning;
+    if (added.outcome !== 'refused') this.#stopped(first, isCertain ? 'replaced' : 'perhaps');
   }
 
   #stopped(added: Added, how: Stopped['how']): void {
@@ -255,7 +311,7 @@ export class Load {
   ): Promise<readonly [Added, Execution<R> | null]> {
     const keep = (outcome: Added['outcome'], key: string | null, error: string | null): Added => {
       const settledMs = Date.now();
-      const defaults = { dueMs: null, runs: 1, attempts: 1, final: null, stopped: null };
+      const defaults = { dueMs: null, runs: 1, attempts: 1, final: null, stopped: null, harms: null };
       const added: Added = { ...defaults, ...expected, id, key, outcome, error, settledMs };
       this.added.push(added);
       if (outcome === 'acknowledged') this.#owed += 1;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Rule } from './audit/rules.js';
 import { type Audit, audit } from './auditor.js';
+import { emptyBecause, listOf } from './catalogue.js';
 import { ALL_FAULTS } from './faults/all.js';
 import { SHAPES, type Shape } from './history.js';
 import { type PlannedFault, planFaults } from './profile.js';
@@ -28,10 +29,14 @@ interface Flags {
   readonly only?: readonly number[];
   readonly recoversWithin?: number;
   readonly shrinkRuns: number;
+  readonly list: boolean;
 }
 
 /** A run without the faults behind these needs no more time than this. */
 const AFTER_LAST_FAULT_MS = 5_000;
+
+/** The exit code of a command that cannot be run as it is. A broken promise has another one. */
+const WRONG_USAGE = 2;
 
 const program = new Command('chaos')
   .description('Runs workers under faults and audits what they did. Exits with 1 when a promise was broken.')
@@ -49,7 +54,7 @@ const program = new Command('chaos')
     positive,
   )
   .option('--shrink-runs <n>', 'how many runs may look for the faults that a failure needs', whole, 6)
-  .addHelpText('after', `\nFaults:\n${ALL_FAULTS.map(({ family, name }) => `  ${family.padEnd(5)}${name}`).join('\n')}`)
+  .option('--list', 'print the faults, and where each can be made', false)
   .action(main);
 
 for (const [signal, code] of [
@@ -60,9 +65,13 @@ for (const [signal, code] of [
 await program.parseAsync();
 
 async function main(flags: Flags): Promise<void> {
+  if (flags.list) return console.log(listOf(ALL_FAULTS).join('\n'));
   const { seed, topology, minutes, fault, only } = flags;
   const durationMs = minutes * 60_000;
-  const whole = planFaults({ seed, topology, durationMs, workers: WORKERS, faults: ALL_FAULTS, chosen: fault });
+  const options = { seed, topology, durationMs, workers: WORKERS, faults: ALL_FAULTS, chosen: fault };
+  const whole = planFaults(options);
+  const refusal = emptyBecause(whole, options);
+  if (refusal !== null) program.error(refusal, { exitCode: WRONG_USAGE });
   const plan = only === undefined ? whole : whole.filter(({ number }) => only.includes(number));
   console.log(`seed ${seed}, ${topology}, ${minutes} min, ${plan.length} faults`);
   const [ran, audited] = await runAndAudit(flags, plan, durationMs);
@@ -121,7 +130,7 @@ function randomSeed(): number {
 
 function knownFault(text: string): string {
   if (ALL_FAULTS.some(({ family, name }) => family === text || name === text)) return text;
-  throw new InvalidArgumentError('there is no such fault: --help lists them');
+  throw new InvalidArgumentError('there is no such fault: --list prints them');
 }
 
 function positive(text: string): number {

@@ -107,5 +107,16 @@ export class Observer {
 
 function stallBetween(beganMs: number, endedMs: number): FaultWindow {
   const name = `the machine gave the driver no time for ${endedMs - beganMs} ms`;
-  return { number: null, fault: 'machine', name, reach: 'all', loses: 'nothing', worker: null, beganMs, endedMs };
+  return {
+    number: null,
+    fault: 'machine',
+    name,
+    reach: 'all',
+    loses: 'nothing',
+    holdsOutcomes: true,
+    worker: null,
+    thread: null,
+    beganMs,
+    endedMs,
+  };
 }

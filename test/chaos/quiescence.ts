@@ -3,7 +3,7 @@ import { STREAM_NAMES } from '../support/built.js';
 import { assertNoLeaks } from '../support/leaks.js';
 import { waitFor } from '../support/wait.js';
 import { NO_RECORD } from './audit/states.js';
-import type { Quiescence, StateRead } from './history.js';
+import type { Quarantine, Quiescence, Shape, StateRead } from './history.js';
 import type { World } from './world.js';
 
 /** How long the backlog may take to drain. A busy machine needs more than a quiet one, and a suspect waits in between. */
@@ -14,12 +14,22 @@ const SETTLES_WITHIN_MS = 15_000;
 
 const STATES_AT_ONCE = 200;
 
+/** Shapes whose results are read: somebody waited for them, or the record was another's before. */
+const WITH_TOKENS: ReadonlySet<Shape> = new Set(['result', 'replacing'] as const);
+
+/** How long it may take until each worker has run something of each partition. */
+const EACH_WORKS_WITHIN_MS = 120_000;
+
+/** What a worker is given to show that it works: many short bodies, so that there is more than the others can take. */
+const PROBES = 60;
+const PROBE_MS = 250;
+
 /** Waits until the docket has come to rest, and says what is left. */
 export async function comeToRest(world: World): Promise<Quiescence> {
   const beganMs = Date.now();
-  const reachedMs = await waitFor(async () => (await unfinished(world)).length === 0, { timeoutMs: DRAINS_WITHIN_MS })
-    .then(() => Date.now())
-    .catch(() => null);
+  const reachedMs = await drained(world);
+  const idle = reachedMs === null ? [] : await idleWorkers(world);
+  if (idle.length === 0) await drained(world);
   const patience = { timeoutMs: SETTLES_WITHIN_MS };
   await waitFor(async () => Object.keys(await permitsTaken(world)).length === 0, patience).catch(() => {});
   await waitFor(async () => (await unreadyWorkers(world)).length === 0, { timeoutMs: 2 * SETTLES_WITHIN_MS }).catch(
@@ -31,7 +41,48 @@ export async function comeToRest(world: World): Promise<Quiescence> {
     await permitsTaken(world),
     await unreadyWorkers(world),
   ];
-  return { beganMs, reachedMs, leftovers: [...left, ...leaks], permits, unready };
+  return { beganMs, reachedMs, leftovers: [...left, ...leaks], permits, unready: [...unready, ...idle] };
+}
+
+/** Waits until nothing is left to do, and says when that was. */
+async function drained(world: World): Promise<number | null> {
+  return await waitFor(async () => (await unfinished(world)).length === 0, { timeoutMs: DRAINS_WITHIN_MS })
+    .then(() => Date.now())
+    .catch(() => null);
+}
+
+/**
+ * Adds work until each worker has run something of each partition: one whose reader is stuck hides behind the others. Returns
+ * the workers that ran nothing, in words.
+ */
+async function idleWorkers(world: World): Promise<string[]> {
+  const partitionOf = new Map<string, string>();
+  const idle = async () => {
+    for (const { id, key } of await world.load.addLong(PROBES, PROBE_MS)) {
+      partitionOf.set(id, await prefixOf(world, key!));
+    }
+    await world.ended([...partitionOf.keys()]);
+    const ran = world.history.attempts.filter(({ id }) => partitionOf.has(id));
+    return world.slots.flatMap(({ name, process }) =>
+      world.partitions.flatMap(({ prefix }) => {
+        const isBusy = ran.some((one) => process?.ran(one) && partitionOf.get(one.id) === prefix);
+        return isBusy ? [] : [`${name} ran nothing of ${prefix}, while the others ran ${ran.length} executions`];
+      }),
+    );
+  };
+  let last: string[] = [];
+  const isOver = async () => {
+    last = await idle();
+    return last.length === 0;
+  };
+  await waitFor(isOver, { timeoutMs: EACH_WORKS_WITHIN_MS }).catch(() => {});
+  return last;
+}
+
+/** The prefix of the partition that has the record of this key. */
+async function prefixOf({ partitions }: World, key: string): Promise<string> {
+  for (const { redis, prefix } of partitions) if ((await redis.exists(`${prefix}run:${key}`)) > 0) return prefix;
+  return '';
 }
 
 /** Reads the state of each execution that has one. */
@@ -40,7 +91,9 @@ export async function readStates(world: World): Promise<StateRead[]> {
   const reads: StateRead[] = [];
   for (let start = 0; start < kept.length; start += STATES_AT_ONCE) {
     const page = kept.slice(start, start + STATES_AT_ONCE);
-    reads.push(...(await Promise.all(page.map(({ id, key, shape }) => readOne(world, id, key!, shape === 'result')))));
+    reads.push(
+      ...(await Promise.all(page.map(({ id, key, shape }) => readOne(world, id, key!, WITH_TOKENS.has(shape))))),
+    );
   }
   return reads;
 }
@@ -53,11 +106,16 @@ async function readOne(world: World, id: string, key: string, hasToken: boolean)
   return { id, state, token: result?.token ?? null, atMs: Date.now() };
 }
 
-/** How many messages were kept because nobody can read them. */
-export async function countQuarantined(world: World): Promise<number> {
-  let count = 0;
-  for await (const { kind } of world.docket.failures()) if (kind === 'quarantined') count += 1;
-  return count;
+/** What was quarantined: messages that nobody can read have no key. */
+export async function readQuarantine(world: World): Promise<Quarantine> {
+  const sound: string[] = [];
+  let kept = 0;
+  for await (const { kind, key, reason } of world.docket.failures()) {
+    if (kind !== 'quarantined') continue;
+    if (key !== null) sound.push(key);
+    else if (reason) kept += 1;
+  }
+  return { written: world.badMessages, kept, sound };
 }
 
 /** What is still on the streams and on the schedule, in words. */
@@ -69,6 +127,8 @@ async function unfinished({ partitions }: World): Promise<string[]> {
     for (const stream of STREAM_NAMES) {
       const count = await redis.xlen(prefix + stream);
       if (count > 0) found.push(`${count} entries are still on ${prefix}${stream}`);
+      const pending = await redis.xpending(prefix + stream, 'workers').catch(() => [0]); // there may be no group
+      if (Number(pending[0]) > 0) found.push(`${pending[0]} entries of ${prefix}${stream} are still pending`);
     }
   }
   return found;

@@ -14,7 +14,10 @@ export interface StartNote {
   readonly token: string;
   readonly attempt: number;
   readonly whenMs: number;
+  /** What the clock of the worker says, which may be wrong on purpose. */
+  readonly clockMs: number;
   readonly worker: string;
+  readonly thread: string;
   readonly redelivered: boolean;
   readonly limit: string | null;
 }

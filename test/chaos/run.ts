@@ -4,8 +4,8 @@ import { faultNamed } from './faults/all.js';
 import type { FaultWindow, History, Shape } from './history.js';
 import { Observer } from './observer.js';
 import { nameOf, type PlannedFault } from './profile.js';
-import { comeToRest, countQuarantined, readStates } from './quiescence.js';
-import { LANE_MAX, LANES } from './tasks.js';
+import { comeToRest, readQuarantine, readStates } from './quiescence.js';
+import { LANE_MAX, LANES, RETRY_DELAY_MS } from './tasks.js';
 import type { Topology } from './topology.js';
 import { World } from './world.js';
 
@@ -53,6 +53,7 @@ export async function run(options: RunOptions): Promise<Ran> {
     const { load, exits, falseReadiness } = world;
     const history: History = {
       limits: Object.fromEntries(LANES.map((lane) => [lane, LANE_MAX])),
+      retryDelayMs: RETRY_DELAY_MS,
       added: load.added,
       attempts: world.history.attempts,
       faults: [...faults, ...observer.stalls],
@@ -63,7 +64,8 @@ export async function run(options: RunOptions): Promise<Ran> {
       exits,
       falseReadiness,
       oddErrors: [...load.oddErrors],
-      quarantine: { written: world.badMessages, kept: await countQuarantined(world) },
+      quarantine: await readQuarantine(world),
+      seen: world.seen,
       quiescence,
     };
     return { history, logs: Object.fromEntries(world.slots.map(({ name, lines }) => [name, lines])) };
@@ -111,7 +113,8 @@ async function makeFault(world: World, planned: PlannedFault, say: (line: string
   await sleep(lastsMs);
   await mend();
   if (fault.resources.includes('server')) await world.reachable();
-  const { reach, loses = 'nothing' } = fault;
+  const { reach, loses = 'nothing', holdsOutcomes = false } = fault;
   const whose = worker === null ? null : world.slots[worker]!.name;
-  return { number, fault: family, name, reach, loses, worker: whose, beganMs, endedMs: Date.now() };
+  const window = { beganMs, endedMs: Date.now() };
+  return { number, fault: family, name, reach, loses, holdsOutcomes, worker: whose, thread: null, ...window };
 }

@@ -12,13 +12,16 @@ export const LANES = ['a', 'b', 'c'] as const;
 /** How often `retried` is tried. */
 export const ATTEMPTS = 4;
 
+/** How long it waits before each further attempt. */
+export const RETRY_DELAY_MS = 100;
+
 type Work<Name extends string> = Task<Name, WorkArguments, WorkResult>;
 
 export const work: Work<'work'> = task('work', (args: WorkArguments, ctx) => lived(args, ctx));
 
 export const retried: Work<'retried'> = task(
   'retried',
-  { retry: retry({ attempts: ATTEMPTS, delay: '100ms' }) },
+  { retry: retry({ attempts: ATTEMPTS, delay: `${RETRY_DELAY_MS}ms` }) },
   (args: WorkArguments, ctx) => lived(args, ctx),
 );
 

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { ProcessSample } from './history.js';
+import type { Attempt, ProcessSample } from './history.js';
 
 const COMMAND = join(dirname(createRequire(import.meta.url).resolve('docket/package.json')), 'bin/docket-worker.js');
 
@@ -62,6 +62,16 @@ export class WorkerProcess {
   /** The last lines of its log. */
   get lines(): readonly string[] {
     return this.#lines;
+  }
+
+  /** Whether an attempt ran in it. */
+  ran({ thread }: Pick<Attempt, 'thread'>): boolean {
+    return thread.startsWith(`${this.pid}/`);
+  }
+
+  /** Whether it stands still. */
+  isStopped(): boolean {
+    return /^State:\s+T/m.test(readFileSync(`/proc/${this.pid}/status`, 'utf8'));
   }
 
   signal(name: NodeJS.Signals): void {

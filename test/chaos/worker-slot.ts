@@ -14,6 +14,13 @@ export const LEASE_MS = 4_000;
 /** How long a worker may take to stop. Every body is over much sooner. */
 const DRAIN_MS = 10_000;
 
+/** A signal that comes sooner than 50 ms after the one before counts as the same one. */
+const ANOTHER_SIGNAL_MS = 100;
+
+/** How a worker ends that was drained, and one whose drain another signal cut short. When its threads do not end in time, the signal does it. */
+const DRAINED: readonly string[] = ['code 0', 'SIGTERM'];
+export const CUT_SHORT: readonly string[] = ['code 143', 'SIGTERM'];
+
 /** Heap of a thread in megabytes: a body that eats memory soon reaches it. */
 const THREAD_MEMORY_MB = 96;
 
@@ -99,27 +106,39 @@ export class WorkerSlot {
     this.#process?.signal(name);
   }
 
-  /** Ends it at once, for good. */
-  async kill(): Promise<void> {
-    await this.#forget()?.kill();
+  /** The process that is there, once one is: another takes the place of one that has ended. */
+  async present(): Promise<WorkerProcess> {
+    await waitFor(() => this.#process !== null, { timeoutMs: 60_000 });
+    return this.#process!;
   }
 
-  /** Stops it in order. What does not stop in time is ended, and noted. */
+  /** Ends it at once, for good. Returns what ended it; null if there was none. */
+  async kill(): Promise<string | null> {
+    const process = this.#forget();
+    await process?.kill();
+    return process === null ? null : await process.ended;
+  }
+
+  /** Stops it in order. What does not stop in time, or not in order, is noted. */
   async drain(): Promise<void> {
     const process = this.#forget();
     if (process === null) return;
     process.signal('SIGTERM');
     await endInTime(process, DRAIN_MS + 20_000, (exit) => this.#options.onExit(exit));
+    const how = await process.ended;
+    if (!DRAINED.includes(how))
+      this.#options.onExit({ worker: this.name, atMs: Date.now(), reason: `was drained: ${how}` });
   }
 
-  /** Stops it, and makes it end at once with a second signal. */
-  async endTwice(): Promise<void> {
+  /** Stops it, and signals again and again until it ends. Returns what ended it; null if there was no process. */
+  async signalUntilEnded(): Promise<string | null> {
     const process = this.#forget();
-    if (process === null) return;
-    process.signal('SIGTERM');
-    await sleep(20);
+    if (process === null) return null;
+    const signalling = setInterval(() => process.signal('SIGTERM'), ANOTHER_SIGNAL_MS);
     process.signal('SIGTERM');
     await endInTime(process, 20_000, (exit) => this.#options.onExit(exit));
+    clearInterval(signalling);
+    return await process.ended;
   }
 
   #forget(): WorkerProcess | null {

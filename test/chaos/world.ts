@@ -3,6 +3,7 @@
  * reach all of it through here.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Docket } from 'docket';
 import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../support/built.js';
@@ -10,7 +11,8 @@ import { divideNew } from '../support/partitions.js';
 import { openRelay, type Relay } from '../support/relay.js';
 import { type RestartableRedis, startRestartableRedis } from '../support/servers.js';
 import { waitFor } from '../support/wait.js';
-import type { FalseReadiness, UnplannedExit } from './history.js';
+import type { Rule, Violation } from './audit/rules.js';
+import type { Attempt, FalseReadiness, UnplannedExit } from './history.js';
 import { HistoryReader } from './history-reader.js';
 import { Load } from './load.js';
 import { HISTORY_VARIABLE } from './recorder.js';
@@ -45,6 +47,8 @@ export class World {
   readonly history: HistoryReader;
   readonly exits: UnplannedExit[] = [];
   readonly falseReadiness: FalseReadiness[] = [];
+  /** Promises that were seen to be broken. */
+  readonly seen: Violation[] = [];
   /** How many messages were written that nobody can read. */
   badMessages = 0;
   readonly #parts: Parts;
@@ -83,9 +87,52 @@ export class World {
 
   /** Starts a worker with the tasks of a later version, which the caller ends. */
   spawnNewer(): WorkerProcess {
-    const newer = this.#parts.newer.spawn({ tasks: 'tasks-next' });
-    this.#guests.add(newer);
-    return newer;
+    return this.adopt(this.#parts.newer.spawn({ tasks: 'tasks-next' }));
+  }
+
+  /** Takes care of a process that has no place of its own: it ends with the world, if not before. */
+  adopt(guest: WorkerProcess): WorkerProcess {
+    this.#guests.add(guest);
+    return guest;
+  }
+
+  /** Whether an attempt like this has been recorded. */
+  async saw(isLike: (attempt: Attempt) => boolean): Promise<boolean> {
+    await this.history.read();
+    return this.history.attempts.some(isLike);
+  }
+
+  /** Waits for what a promise says. When it does not come, the promise counts as broken. */
+  async expects(rule: Rule, orElse: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+    const isMissing = waitFor(holds, { timeoutMs: PATIENCE_MS }).then(
+      () => false,
+      () => true,
+    );
+    if (await Promise.race([isMissing, sleep(PATIENCE_MS + 10_000, true, { ref: false })])) {
+      this.seen.push({ rule, what: orElse });
+    }
+  }
+
+  /** Notes a fault that did not do what it is named for. */
+  hadNoEffect(what: string): void {
+    this.seen.push({ rule: 13, what });
+  }
+
+  /** Waits until a fault shows what it is named for. A fault without effect would excuse repeats and show nothing. */
+  async showsEffect(orElse: string, hasIt: () => boolean | Promise<boolean>): Promise<void> {
+    await this.expects(13, orElse, hasIt);
+  }
+
+  /** Adds until at least one add is acknowledged: the server may be away. */
+  async acknowledged(add: () => Promise<string[]>): Promise<string[]> {
+    return await waitFor(
+      async () => {
+        const added = await add();
+        if (added.length === 0) await sleep(200);
+        return added.length > 0 && added;
+      },
+      { timeoutMs: PATIENCE_MS },
+    ).then((added) => added || []);
   }
 
   /** Waits until each of these executions has been run. If that takes too long, the auditor will say so. */

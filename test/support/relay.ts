@@ -32,6 +32,8 @@ export type Condition =
 
 export interface Relay {
   readonly port: number;
+  /** How often a condition other than `open` has hit a link, or what came over one. */
+  readonly hits: number;
   /** Lets the links of this role, old and new, meet a condition; those of all roles without one. */
   set(condition: Condition, role?: Role): void;
   /** Breaks all links at once. New ones work as the condition says. */
@@ -47,9 +49,13 @@ export async function openRelay(target: string | number): Promise<Relay> {
   const links = new Set<Link>();
   const conditions = new Map<Role | 'all', Condition>([['all', { kind: 'open' }]]);
   const conditionOf = (role: Role | null) => (role !== null && conditions.get(role)) || conditions.get('all')!;
+  let hits = 0;
+  const onHit = () => {
+    hits += 1;
+  };
   const server = createServer((client) => {
     const upstream = typeof target === 'string' ? dial(target) : dial(target, '127.0.0.1');
-    const link = new Link(client, upstream, conditionOf);
+    const link = new Link(client, upstream, conditionOf, onHit);
     links.add(link);
     client.once('close', () => links.delete(link));
   });
@@ -59,6 +65,9 @@ export async function openRelay(target: string | number): Promise<Relay> {
   };
   return {
     port: (server.address() as AddressInfo).port,
+    get hits() {
+      return hits;
+    },
     set(condition, role) {
       if (role === undefined) conditions.clear();
       conditions.set(role ?? 'all', condition);
@@ -82,13 +91,15 @@ class Link {
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #conditionOf: (role: Role | null) => Condition;
+  readonly #onHit: () => void;
   #role: Role | null = null;
   #waiting: (() => void)[] = [];
 
-  constructor(client: Socket, server: Socket, conditionOf: (role: Role | null) => Condition) {
+  constructor(client: Socket, server: Socket, conditionOf: (role: Role | null) => Condition, onHit: () => void) {
     this.#client = client.setNoDelay(true);
     this.#server = server.setNoDelay(true);
     this.#conditionOf = conditionOf;
+    this.#onHit = onHit;
     for (const end of [client, server]) end.on('error', () => {});
     void this.#pump(client, server, 'request');
     void this.#pump(server, client, 'answer');
@@ -98,6 +109,7 @@ class Link {
   /** The condition has changed. */
   meet(): void {
     const { kind } = this.#condition;
+    if (kind === 'cut' || kind === 'half-open') this.#onHit();
     if (kind === 'cut') this.destroy();
     if (kind === 'half-open') this.#server.destroy();
     else if (this.#server.destroyed) this.destroy();
@@ -135,11 +147,13 @@ class Link {
   }
 
   async #pass(bytes: Buffer, to: Socket, direction: Direction): Promise<void> {
+    if (this.#isHeld(direction)) this.#onHit();
     while (this.#isHeld(direction)) {
       if (this.#client.destroyed) return;
       await new Promise<void>((goOn) => this.#waiting.push(goOn));
     }
     const condition = this.#condition;
+    if (condition.kind !== 'open' && condition.kind !== 'deaf') this.#onHit(); // to the deaf, what is sent goes as always
     if (condition.kind === 'unanswered' && direction === 'answer') return this.destroy();
     if (condition.kind === 'half-open') return; // lost with the server's end
     if (condition.kind === 'late') await sleep(condition.ms);

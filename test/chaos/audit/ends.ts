@@ -6,6 +6,9 @@ import type { Violation } from './rules.js';
 /** What a worker may need more at the end of a run than when it had just started: caches and compiled code. */
 const GROWTH = { residentBytes: 250_000_000, handles: 20, threads: 8 } as const;
 
+/** The memory of a thread that ended is with the system again after this time. */
+const MEMORY_RETURNS_MS = 5_000;
+
 export function auditEnds(history: History): Violation[] {
   const { quiescence, falseReadiness, exits, oddErrors, quarantine } = history;
   const found: [Violation['rule'], string][] = [];
@@ -17,11 +20,20 @@ export function auditEnds(history: History): Violation[] {
   }
   for (const { worker, atMs, reason } of exits) found.push([8, `${worker} ended by itself at ${atMs}: ${reason}`]);
   for (const error of oddErrors) found.push([11, `an add failed with ${error}`]);
-  if (quarantine.kept < quarantine.written) {
+  if (quarantine.kept !== quarantine.written) {
     found.push([12, `${quarantine.written} messages could not be read, and ${quarantine.kept} were kept`]);
   }
-  for (const what of growthOf(history.processes)) found.push([10, what]);
+  for (const key of quarantine.sound) found.push([12, `${key} was quarantined, and can be read`]);
+  const calm = history.processes.filter(({ atMs }) => !isHungry(history.faults, atMs));
+  for (const what of growthOf(calm)) found.push([10, what]);
   return found.map(([rule, what]) => ({ rule, what }));
+}
+
+/** Whether a body was eating memory then, on some worker, or had done so just before. */
+function isHungry(faults: History['faults'], atMs: number): boolean {
+  return faults.some(
+    ({ fault, beganMs, endedMs }) => fault === 'F3' && beganMs <= atMs && atMs <= endedMs + MEMORY_RETURNS_MS,
+  );
 }
 
 /** Compares the last sample of each process with its first. */

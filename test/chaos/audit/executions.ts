@@ -1,5 +1,5 @@
 /** What became of each execution, by the sets of their names: none lost, none run too often, too early or after its end. */
-import type { Added, Attempt, FaultWindow, History } from '../history.js';
+import type { Added, Attempt, FaultWindow, History, Loss } from '../history.js';
 import { grouped } from './grouped.js';
 import type { Hits } from './hits.js';
 import type { Violation } from './rules.js';
@@ -21,7 +21,7 @@ export interface ExecutionsAudit {
   readonly duplicates: Duplicate[];
 }
 
-export function auditExecutions({ added, attempts }: History, hits: Hits): ExecutionsAudit {
+export function auditExecutions({ added, attempts, retryDelayMs }: History, hits: Hits): ExecutionsAudit {
   const violations: Violation[] = [];
   const duplicates: Duplicate[] = [];
   const byId = grouped(attempts, ({ id }) => id);
@@ -29,6 +29,7 @@ export function auditExecutions({ added, attempts }: History, hits: Hits): Execu
     const own = byId.get(one.id) ?? [];
     byId.delete(one.id);
     violations.push(...lossOf(one, own, hits), ...timesOf(one, own, hits), ...attemptsOf(one, own));
+    violations.push(...hastyRetriesOf(one, own, retryDelayMs));
     for (const run of runsOf(one, own).values()) {
       for (const same of grouped(run, ({ attempt }) => attempt).values()) {
         const repeated = repetitionOf(one.id, same, hits);
@@ -58,10 +59,13 @@ function lossOf(one: Added, attempts: readonly Attempt[], hits: Hits): Violation
   if (excess > 0 && !attempts.some((attempt) => hits.mayHaveLost(attempt.endedMs ?? Infinity, ['effects', 'recent']))) {
     return [{ rule: 3, what: `${id} had ${finished.length} runs, ${excess} more than it was added for` }];
   }
-  const isOwed = outcome === 'acknowledged' && stopped === null;
-  if (!isOwed || excess >= 0 || hits.mayHaveLost(settledMs, ['recent', 'everything'])) return [];
+  // What was taken up must be brought to its end, whatever the producer was told.
+  const isOwed = (outcome === 'acknowledged' || attempts.length > 0) && stopped === null;
+  const losses: readonly Loss[] =
+    outcome === 'acknowledged' ? ['recent', 'everything'] : ['effects', 'recent', 'everything'];
+  if (!isOwed || excess >= 0 || hits.mayHaveLost(settledMs, losses)) return [];
   const seen = attempts.length === 0 ? 'it never started' : `${attempts.length} attempts started`;
-  return [{ rule: 1, what: `${id} was acknowledged and ended ${finished.length} of ${runs} runs: ${seen}` }];
+  return [{ rule: 1, what: `${id} was ${outcome} and ended ${finished.length} of ${runs} runs: ${seen}` }];
 }
 
 function isLast({ shape, attempts }: Added, { attempt, endedMs }: Attempt): boolean {
@@ -81,19 +85,44 @@ function timesOf({ id, dueMs, stopped }: Added, attempts: readonly Attempt[], hi
   });
 }
 
-function attemptsOf({ id, attempts: allowed }: Added, attempts: readonly Attempt[]): Violation[] {
+/** Each attempt comes to its end before the next one, so none was used up by a fault. */
+function attemptsOf({ id, shape, attempts: allowed }: Added, attempts: readonly Attempt[]): Violation[] {
   const most = attempts.reduce((largest, { attempt }) => Math.max(largest, attempt), 0);
-  return most <= allowed ? [] : [{ rule: 8, what: `${id} had attempt ${most}, and should have had ${allowed}` }];
+  if (most > allowed) return [{ rule: 8, what: `${id} had attempt ${most}, and should have had ${allowed}` }];
+  if (shape === 'hostile') return []; // its first attempt ends with its thread
+  const whole = new Set(attempts.filter(({ endedMs }) => endedMs !== null).map(({ attempt }) => attempt));
+  for (let earlier = 1; earlier < most; earlier++) {
+    if (!whole.has(earlier))
+      return [{ rule: 8, what: `${id} had attempt ${most}, and attempt ${earlier} never ended` }];
+  }
+  return [];
 }
 
-/** Of several starts of one attempt, all but one must have been hit by a fault. */
+/** An attempt that follows one that failed starts so much later at the earliest. */
+function hastyRetriesOf({ id, shape }: Added, attempts: readonly Attempt[], delayMs: number): Violation[] {
+  if (shape !== 'retried' && shape !== 'failing') return [];
+  return attempts.flatMap(({ attempt, startedMs }): Violation[] => {
+    const before = attempts.filter((other) => other.attempt === attempt - 1 && other.endedMs !== null);
+    const firstEndMs = Math.min(...before.map(({ endedMs }) => endedMs!));
+    if (before.length === 0 || startedMs - firstEndMs >= delayMs - ROUNDING_MS) return [];
+    return [{ rule: 5, what: `${id} was tried again ${startedMs - firstEndMs} ms after an attempt had failed` }];
+  });
+}
+
+/** Of several starts of one attempt, all but one must have been hit by a fault, which began before one of the others started. */
 function repetitionOf(id: string, starts: readonly Attempt[], hits: Hits): ExecutionsAudit {
   if (starts.length === 1) return { violations: [], duplicates: [] };
-  const causes = starts.map((start) => hits.on(start)).filter((faults) => faults.length > 0);
+  const causes = starts
+    .map((start) => hits.on(start, lastOf(starts.filter((other) => other !== start))))
+    .filter((faults) => faults.length > 0);
   const missing = starts.length - 1 - causes.length;
   const duplicates = causes.slice(0, starts.length - 1).map((faults) => ({ id, faults }));
   if (missing <= 0) return { violations: [], duplicates };
   const where = starts.map(({ worker, startedMs, attempt }) => `attempt ${attempt} on ${worker} at ${startedMs}`);
   const what = `${id} started ${starts.length} times, ${missing} without a fault that hit it: ${where.join(', ')}`;
   return { violations: [{ rule: 2, what }], duplicates };
+}
+
+function lastOf(starts: readonly Attempt[]): number {
+  return Math.max(...starts.map(({ startedMs }) => startedMs));
 }

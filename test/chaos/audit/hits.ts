@@ -1,10 +1,11 @@
 /**
  * Which faults hit which attempts. Only an attempt that was hit may have been delivered again, so this decides how strict the
- * auditor is: a fault of one worker excuses nothing that ran on another.
+ * auditor is: a fault of one worker excuses nothing that ran on another, and a fault of one thread
+ * nothing that ran beside it.
  */
-import type { Attempt, FaultWindow, History, Loss } from '../history.js';
+import type { Attempt, FaultWindow, Harm, History, Loss } from '../history.js';
 
-/** The outcome of a body that has ended is written within this time, on a busy machine, too. */
+/** The outcome of a body that has ended is written within this time, on a busy machine, too: or after what held it. */
 const SETTLES_WITHIN_MS = 3_000;
 
 /** After a fault, workers may go on for so long with what they had read before. */
@@ -21,20 +22,35 @@ const RECENT_MS = 3_000;
 
 export class Hits {
   readonly #faults: readonly FaultWindow[];
+  /** Faults that held outcomes back, in the order in which they began. */
+  readonly #holds: readonly FaultWindow[];
 
   constructor({ faults, added, attempts }: Pick<History, 'faults' | 'added' | 'attempts'>) {
-    const hostile = new Set(added.filter(({ shape }) => shape === 'hostile').map(({ id }) => id));
-    const harm = attempts.filter(({ id, redelivered, attempt }) => hostile.has(id) && !redelivered && attempt === 1);
-    this.#faults = [...faults, ...harm.map(faultOf)];
+    const harms = new Map(added.flatMap(({ id, harms }) => (harms === null ? [] : [[id, harms] as const])));
+    const harmful = attempts.filter(({ id, redelivered, attempt }) => harms.has(id) && !redelivered && attempt === 1);
+    this.#faults = [...faults, ...harmful.map((attempt) => harmOf(attempt, harms.get(attempt.id)!))];
+    this.#holds = faults.filter(({ holdsOutcomes }) => holdsOutcomes).sort((a, b) => a.beganMs - b.beganMs);
   }
 
-  /** The faults that can have had this attempt delivered again. */
-  on(attempt: Attempt): FaultWindow[] {
-    const endedMs = attempt.endedMs ?? attempt.startedMs + LONGEST_BODY_MS;
-    return this.#faults.filter(({ reach, worker, beganMs, ...fault }) => {
+  /** The faults that can have had this attempt delivered again: all, or those that had begun before a time. */
+  on(attempt: Attempt, begunBeforeMs = Infinity): FaultWindow[] {
+    const writtenMs = this.#writtenMs(attempt);
+    return this.#faults.filter(({ reach, worker, thread, beganMs, ...fault }) => {
       if (reach === 'none' || (reach === 'worker' && worker !== attempt.worker)) return false;
-      return attempt.startedMs <= fault.endedMs + LINGERS_MS && endedMs >= beganMs - SETTLES_WITHIN_MS;
+      if (beganMs > begunBeforeMs || (thread !== null && thread !== attempt.thread)) return false;
+      return attempt.startedMs <= fault.endedMs + LINGERS_MS && writtenMs >= beganMs;
     });
+  }
+
+  /** When the outcome of an attempt was written at the latest: until then, a fault can have it delivered again. */
+  #writtenMs({ worker, startedMs, endedMs }: Attempt): number {
+    let latestMs = (endedMs ?? startedMs + LONGEST_BODY_MS) + SETTLES_WITHIN_MS;
+    for (const hold of this.#holds) {
+      const isBehind = hold.beganMs <= latestMs && startedMs <= hold.endedMs;
+      if (isBehind && (hold.worker ?? worker) === worker)
+        latestMs = Math.max(latestMs, hold.endedMs + SETTLES_WITHIN_MS);
+    }
+    return latestMs;
   }
 
   /** Whether what was written at this time can have been lost: as one of the writes that these kinds of loss take. */
@@ -53,14 +69,16 @@ export class Hits {
   }
 }
 
-function faultOf({ id, worker, startedMs }: Attempt): FaultWindow {
+function harmOf({ id, worker, thread, startedMs }: Attempt, harm: Harm): FaultWindow {
   return {
     number: null,
     fault: 'body',
     name: `${id} harmed its thread`,
     reach: 'worker',
     loses: 'nothing',
+    holdsOutcomes: false,
     worker,
+    thread: harm === 'thread' ? thread : null,
     beganMs: startedMs,
     endedMs: startedMs + HARM_LASTS_MS,
   };

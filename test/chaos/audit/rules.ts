@@ -13,7 +13,8 @@ export const RULES = {
   9: 'an execution that has ended stays as it ended',
   10: 'memory, handles and threads of a worker do not grow',
   11: 'an add that fails says whether it may have been written',
-  12: 'a message that cannot be read is kept with the reason',
+  12: 'a message that cannot be read is kept with the reason, and no other is',
+  13: 'a run shows something: each fault did what it is named for, and each promise was put to the test',
 } as const;
 
 export type Rule = keyof typeof RULES;

@@ -1,5 +1,5 @@
 /** Whether the states and results that were read agree with each other and with what was expected. */
-import type { Added, History, StateRead } from '../history.js';
+import type { Added, Attempt, History, StateRead } from '../history.js';
 import { grouped } from './grouped.js';
 import type { Hits } from './hits.js';
 import type { Violation } from './rules.js';
@@ -9,36 +9,72 @@ const TERMINAL = new Set(['completed', 'failed', 'cancelled']);
 /** The state of an execution of which Redis knows nothing. */
 export const NO_RECORD = 'none';
 
-export function auditStates({ added, attempts, reads, waited }: History, hits: Hits): Violation[] {
-  const byId = grouped(reads, ({ id }) => id);
+export function auditStates(history: History, hits: Hits): Violation[] {
+  const byId = grouped(history.reads, ({ id }) => id);
   const last = new Map([...byId].map(([id, own]) => [id, own.at(-1)!]));
-  const tokens = new Map(attempts.map(({ id, token }) => [token, id]));
   return [
     ...[...byId.values()].flatMap((own) => changesAfterEnd(own, hits)),
-    ...added.flatMap((one) => unexpectedEnd(one, last.get(one.id), hits)),
-    ...waited.flatMap((wait) => {
-      const end = last.get(wait.id);
-      const isLossy = hits.mayHaveLostBetween(0, Infinity);
-      if (wait.token === null) return isLossy ? [] : [violation(7, `waiting for ${wait.id} ended with ${wait.error}`)];
-      if (tokens.get(wait.token) !== wait.id) return [violation(3, `${wait.id} has a result that no attempt returned`)];
-      if (isLossy || !end || end.token === null || end.token === wait.token) return [];
-      return [violation(3, `${wait.id} has another result than the one that was waited for`)];
+    ...history.added.flatMap((one) => unexpectedEnd(one, last.get(one.id), hits)),
+    ...resultsOf(history, last, hits),
+  ];
+}
+
+/** Everybody who waited for a result was given one that an attempt returned, and Redis still has that. */
+function resultsOf(
+  { added, attempts, reads, waited }: History,
+  last: ReadonlyMap<string, StateRead>,
+  hits: Hits,
+): Violation[] {
+  const returned = new Map(
+    attempts.filter(({ endedMs }) => endedMs !== null).map((attempt) => [attempt.token, attempt]),
+  );
+  const answers = new Map(waited.map((wait) => [wait.id, wait]));
+  const byId = grouped(attempts, ({ id }) => id);
+  const madeUp = reads.filter(({ id, token }) => token !== null && returned.get(token)?.id !== id);
+  return [
+    ...madeUp.map(({ id }) => violation(3, `the record of ${id} has a result that no attempt returned`)),
+    ...added.flatMap(({ id, shape, outcome, settledMs }) => {
+      if (shape !== 'result' || outcome !== 'acknowledged') return [];
+      const answer = answers.get(id);
+      if (answer === undefined) return [violation(7, `waiting for ${id} had no end`)];
+      if (answer.token === null) {
+        if (hits.mayHaveLost(settledMs, ['recent', 'everything'])) return [];
+        return [violation(7, `waiting for ${id} ended with ${answer.error}`)];
+      }
+      const attempt = returned.get(answer.token);
+      if (attempt?.id !== id) return [violation(3, `${id} has a result that no attempt returned`)];
+      if (wasTakenOver(attempt, byId.get(id)!, hits)) {
+        return [violation(3, `${id} has the result of an attempt that ended after it was delivered again`)];
+      }
+      const kept = last.get(id)?.token ?? null;
+      if (kept === null || kept === answer.token) return [];
+      if (hits.mayHaveLostBetween(attempt.endedMs!, answer.atMs)) return []; // the outcome was lost, and written anew
+      return [violation(3, `${id} has another result than the one that was waited for`)];
     }),
   ];
+}
+
+/** Whether an attempt came to its end when another worker had it already: its lease was lost, and so was its right to count. */
+function wasTakenOver({ attempt, redelivered, endedMs }: Attempt, starts: readonly Attempt[], hits: Hits): boolean {
+  if (redelivered) return false;
+  return starts.some((other) => {
+    const isLater = other.attempt === attempt && other.redelivered && other.startedMs < endedMs!;
+    return isLater && !hits.mayHaveLost(other.startedMs, ['effects', 'recent', 'everything']);
+  });
 }
 
 function violation(rule: Violation['rule'], what: string): Violation {
   return { rule, what };
 }
 
-/** Reads of one execution after one that showed its end must show the same. */
+/** Reads of one execution after one that showed its end must show the same, unless that end itself was lost. */
 function changesAfterEnd(reads: readonly StateRead[], hits: Hits): Violation[] {
   const at = reads.findIndex(({ state }) => TERMINAL.has(state));
   if (at < 0) return [];
   const end = reads[at]!;
+  if (hits.mayHaveLost(end.atMs, ['effects', 'recent', 'everything'])) return [];
   let { token } = end;
   for (const read of reads.slice(at + 1)) {
-    if (hits.mayHaveLostBetween(end.atMs, read.atMs)) return [];
     const isOther = token !== null && read.token !== null && read.token !== token;
     if (read.state !== end.state) return [violation(9, `${end.id} was ${end.state}, and then ${read.state}`)];
     if (isOther) return [violation(9, `the result of ${end.id} has changed after its end`)];

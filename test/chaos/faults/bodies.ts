@@ -1,6 +1,8 @@
 /** Faults that come from tasks and messages: bodies that harm their thread, bursts, and messages that nobody should write. */
-import type { Crime } from '../bodies.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Crime, HARMS } from '../bodies.js';
 import type { Fault } from '../fault.js';
+import type { World } from '../world.js';
 
 const CRIMES: readonly { readonly family: string; readonly crime: Crime }[] = [
   { family: 'F2', crime: 'exits' },
@@ -19,11 +21,21 @@ const crimeFaults = CRIMES.map(
     lastsMs: [2_000, 4_000],
     reach: 'none', // its attempts say which worker it was on: the auditor takes them for the fault
     async start(world) {
-      const isDeadly = family === 'F3';
+      const isDeadly = HARMS[crime] === 'process';
       if (isDeadly) world.mayLoseProcesses(true);
-      const added = await world.load.addHostile(crime);
+      const add = () => world.acknowledged(() => world.load.addHostile(crime));
+      let added = await add();
       return async () => {
-        await world.ended(added);
+        await world.showsEffect(`no body that ${crime} was cut short by that`, async () => {
+          await world.ended(added);
+          if (
+            await world.saw(({ id, redelivered, endedMs }) => added.includes(id) && !redelivered && endedMs === null)
+          ) {
+            return true;
+          }
+          added = await add(); // another fault came first
+          return false;
+        });
         if (isDeadly) world.mayLoseProcesses(false);
       };
     },
@@ -38,7 +50,25 @@ const BAD_MESSAGES: Readonly<Record<string, Buffer>> = {
   'ten thousand levels': Buffer.alloc(10_000, 0x91),
   'a length beyond its end': Buffer.from('dfffffffff', 'hex'),
   'a megabyte of one byte': Buffer.alloc(1_000_000, 0xc1),
+  'a prototype': Buffer.concat([Buffer.from([0x81, 0xa9]), Buffer.from('__proto__'), Buffer.from([0x80])]),
 };
+
+/** Writes a message that nobody can read, past all that checks it. */
+async function writeBadMessage(world: World, message: Buffer): Promise<void> {
+  const { redis, prefix } = world.partitions[world.badMessages % world.partitions.length]!;
+  await redis.callBuffer('XADD', [`${prefix}work`, '*', 'm', message]);
+  world.badMessages += 1;
+}
+
+/** Adds a burst that is whole before it is due; on a busy machine with more time before that. */
+async function burst(world: World, count: number, leadMs: number): Promise<void> {
+  await world.showsEffect(`a burst of ${count} was never there before it was due`, async () => {
+    if (await world.load.addBurst(count, leadMs)) return true;
+    leadMs *= 2;
+    await sleep(500); // the server may be away
+    return false;
+  });
+}
 
 export const BODY_FAULTS: readonly Fault[] = [
   ...crimeFaults,
@@ -49,7 +79,7 @@ export const BODY_FAULTS: readonly Fault[] = [
     lastsMs: [1_500, 3_000],
     reach: 'none',
     async start(world) {
-      await world.load.addBurst(400);
+      await burst(world, 400, 1_000);
       return async () => {};
     },
   },
@@ -57,11 +87,11 @@ export const BODY_FAULTS: readonly Fault[] = [
     family: 'F10',
     name: 'burst of a hundred thousand',
     resources: ['producers'],
-    lastsMs: [1_500, 3_000],
+    lastsMs: [50_000, 60_000],
     reach: 'none',
     isAlone: true,
     async start(world) {
-      await world.load.addBurst(100_000);
+      await burst(world, 100_000, 40_000);
       return async () => {};
     },
   },
@@ -72,11 +102,19 @@ export const BODY_FAULTS: readonly Fault[] = [
     lastsMs: [500, 1_500],
     reach: 'none',
     async start(world) {
-      const [partition] = world.partitions;
-      for (const message of Object.values(BAD_MESSAGES)) {
-        await partition!.redis.callBuffer('XADD', [`${partition!.prefix}work`, '*', 'm', message]);
-        world.badMessages += 1;
-      }
+      for (const message of Object.values(BAD_MESSAGES)) await writeBadMessage(world, message);
+      return async () => {};
+    },
+  },
+  {
+    family: 'F13',
+    name: 'message of a hundred megabytes',
+    resources: ['server'],
+    lastsMs: [5_000, 8_000],
+    reach: 'none',
+    isAlone: true,
+    async start(world) {
+      await writeBadMessage(world, Buffer.alloc(100_000_000, 0xc1));
       return async () => {};
     },
   },

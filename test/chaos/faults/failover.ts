@@ -93,7 +93,7 @@ export const FAILOVER_FAULTS: readonly Fault[] = [
     ...inCluster,
     name: 'failover that somebody asks a replica for',
     lastsMs: [1_000, 3_000],
-    reach: 'all',
+    reach: 'none',
     async start(world) {
       const cluster = clusterOf(world);
       const master = await cluster.owner(keyOf(world));
@@ -106,14 +106,17 @@ export const FAILOVER_FAULTS: readonly Fault[] = [
     ...inCluster,
     name: 'slot moved to another master',
     lastsMs: [500, 1_500],
-    reach: 'all',
+    reach: 'none',
     async start(world) {
       const cluster = clusterOf(world);
-      const move = await cluster.beginMove(keyOf(world), await cluster.stranger(keyOf(world)));
+      const to = await cluster.stranger(keyOf(world));
+      const move = await cluster.beginMove(keyOf(world), to);
       return async () => {
         while ((await move.moveKeys(50)) > 0);
         await move.end();
         await cluster.healthy();
+        const { port } = await cluster.owner(keyOf(world));
+        if (port !== to.port) world.hadNoEffect('the slot was not moved');
       };
     },
   },

@@ -5,6 +5,7 @@ import type { Fault } from '../fault.js';
 import type { Reach } from '../history.js';
 import type { Topology } from '../topology.js';
 import { LEASE_MS } from '../worker-slot.js';
+import type { World } from '../world.js';
 
 /** Elsewhere clients find their server by themselves. */
 const RELAYED: readonly Topology[] = ['single', 'partitions'];
@@ -14,6 +15,8 @@ interface LinkFault {
   readonly condition: Condition;
   readonly lastsMs: readonly [number, number];
   readonly reach: Reach;
+  /** Whether nothing that is sent over it arrives. */
+  readonly holdsOutcomes?: boolean;
   /** Whether the link breaks at the end, with all that it had held. */
   readonly endsBroken?: boolean;
 }
@@ -22,19 +25,32 @@ const SHORT = [200, 1_000] as const;
 const LONGER_THAN_A_LEASE = [LEASE_MS + 1_000, 2 * LEASE_MS] as const;
 
 const LINK_FAULTS_OF_WORKERS: readonly LinkFault[] = [
-  { name: 'cut', condition: { kind: 'cut' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
-  { name: 'cut for a moment', condition: { kind: 'cut' }, lastsMs: SHORT, reach: 'worker' },
-  { name: 'stalled', condition: { kind: 'stalled' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
+  { name: 'cut', condition: { kind: 'cut' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker', holdsOutcomes: true },
+  { name: 'cut for a moment', condition: { kind: 'cut' }, lastsMs: SHORT, reach: 'none', holdsOutcomes: true },
+  {
+    name: 'stalled',
+    condition: { kind: 'stalled' },
+    lastsMs: LONGER_THAN_A_LEASE,
+    reach: 'worker',
+    holdsOutcomes: true,
+  },
   {
     name: 'stalled, then broken',
     condition: { kind: 'stalled' },
     lastsMs: LONGER_THAN_A_LEASE,
     reach: 'worker',
+    holdsOutcomes: true,
     endsBroken: true,
   },
-  { name: 'half-open', condition: { kind: 'half-open' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
-  { name: 'deaf, then broken', condition: { kind: 'deaf' }, lastsMs: SHORT, reach: 'worker', endsBroken: true },
-  { name: 'broken before the answer', condition: { kind: 'unanswered' }, lastsMs: SHORT, reach: 'worker' },
+  {
+    name: 'half-open',
+    condition: { kind: 'half-open' },
+    lastsMs: LONGER_THAN_A_LEASE,
+    reach: 'worker',
+    holdsOutcomes: true,
+  },
+  { name: 'deaf, then broken', condition: { kind: 'deaf' }, lastsMs: SHORT, reach: 'none', endsBroken: true },
+  { name: 'broken before the answer', condition: { kind: 'unanswered' }, lastsMs: SHORT, reach: 'none' },
   { name: 'late', condition: { kind: 'late', ms: 40 }, lastsMs: [1_000, 4_000], reach: 'none' },
   { name: 'sliced', condition: { kind: 'sliced', bytes: 7 }, lastsMs: [1_000, 4_000], reach: 'none' },
 ];
@@ -54,10 +70,10 @@ export const LINK_FAULTS: readonly Fault[] = [
       resources: ['worker'],
       start: async (world, worker) => {
         const slot = world.slots[worker]!;
-        const mend = begin(slot.relay!, link);
+        const mend = begin(world, slot.relay!, link);
         const beganMs = Date.now();
         return async () => {
-          if (link.condition.kind === 'cut') await world.checkUnready(slot, Date.now() - beganMs);
+          if (link.lastsMs === LONGER_THAN_A_LEASE) await world.checkUnready(slot, Date.now() - beganMs);
           await mend();
         };
       },
@@ -67,18 +83,20 @@ export const LINK_FAULTS: readonly Fault[] = [
     (link): Fault => ({
       ...common(link, 'link of the producers'),
       resources: ['producers'],
-      start: async (world) => begin(world.producerRelay!, link),
+      start: async (world) => begin(world, world.producerRelay!, link),
     }),
   ),
 ];
 
-function common({ name, lastsMs, reach }: LinkFault, whose: string) {
-  return { family: 'F8', name: `${whose}: ${name}`, lastsMs, reach, topologies: RELAYED } as const;
+function common({ name, lastsMs, reach, holdsOutcomes = false }: LinkFault, whose: string) {
+  return { family: 'F8', name: `${whose}: ${name}`, lastsMs, reach, holdsOutcomes, topologies: RELAYED } as const;
 }
 
-function begin(relay: Relay, { condition, endsBroken }: LinkFault): () => Promise<void> {
+function begin(world: World, relay: Relay, { name, condition, endsBroken }: LinkFault): () => Promise<void> {
+  const before = relay.hits;
   relay.set(condition);
   return async () => {
+    await world.showsEffect(`nothing was sent over the link that was ${name}`, () => relay.hits > before);
     if (endsBroken) relay.breakAll();
     relay.set({ kind: 'open' });
     await sleep(0);

@@ -2,7 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from '../fault.js';
 import { moduleUrl } from '../worker-process.js';
-import { LEASE_MS } from '../worker-slot.js';
+import { CUT_SHORT, LEASE_MS } from '../worker-slot.js';
+
+/** A clock that is ten minutes ahead is further ahead than this. */
+const FAR_AHEAD_MS = 5 * 60_000;
+
+/** Longer than it takes to notice a second signal. */
+const LONG_BODY_MS = 5_000;
 
 export const PROCESS_FAULTS: readonly Fault[] = [
   {
@@ -13,7 +19,9 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     reach: 'worker',
     async start(world, worker) {
       const slot = world.slots[worker]!;
-      await slot.kill();
+      await slot.present();
+      const how = await slot.kill();
+      if (how !== 'SIGKILL') world.hadNoEffect(`${slot.name} was not killed, but ended with ${how}`);
       return () => slot.start();
     },
   },
@@ -25,8 +33,10 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     reach: 'worker',
     async start(world, worker) {
       const slot = world.slots[worker]!;
-      slot.signal('SIGSTOP');
-      return async () => slot.signal('SIGCONT');
+      const process = await slot.present();
+      process.signal('SIGSTOP');
+      await world.showsEffect(`${slot.name} did not stand still`, () => process.isStopped());
+      return async () => process.signal('SIGCONT');
     },
   },
   {
@@ -37,6 +47,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     reach: 'none',
     async start(world, worker) {
       const slot = world.slots[worker]!;
+      await slot.present();
       await slot.drain();
       return () => slot.start();
     },
@@ -49,7 +60,17 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     reach: 'worker',
     async start(world, worker) {
       const slot = world.slots[worker]!;
-      await slot.endTwice();
+      const process = await slot.present();
+      await world.showsEffect(`${slot.name} had nothing that outlived the first signal`, async () => {
+        if (await world.saw((one) => one.id.startsWith('long') && one.endedMs === null && process.ran(one)))
+          return true;
+        await world.load.addLong(6, LONG_BODY_MS);
+        await sleep(300);
+        return false;
+      });
+      const how = await slot.signalUntilEnded();
+      if (how === null || !CUT_SHORT.includes(how))
+        world.hadNoEffect(`the drain of ${slot.name} was not cut short: ${how}`);
       return () => slot.start();
     },
   },
@@ -63,7 +84,11 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       const slot = world.slots[worker]!;
       await slot.drain();
       await slot.start({ preloads: [moduleUrl('shifted-clock')] });
+      const shifted = await slot.present();
       return async () => {
+        await world.showsEffect(`${shifted.name} never ran anything with a wrong clock`, () =>
+          world.saw((one) => shifted.ran(one) && one.clockMs - one.startedMs > FAR_AHEAD_MS),
+        );
         await slot.drain();
         await slot.start();
       };
@@ -77,8 +102,11 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     reach: 'worker',
     async start(world, worker) {
       const slot = world.slots[worker]!;
-      const twin = slot.spawn();
+      const twin = world.adopt(slot.spawn());
       return async () => {
+        await world.showsEffect(`the second ${slot.name} was not refused, and had no work`, async () => {
+          return !twin.isAlive || (await world.saw((one) => twin.ran(one)));
+        });
         await twin.kill();
       };
     },
@@ -90,7 +118,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     lastsMs: [3_000, 6_000],
     reach: 'none',
     async start(world) {
-      const added = await world.load.addNovel(5);
+      const added = await world.acknowledged(() => world.load.addNovel(5));
       const newer = world.spawnNewer();
       return async () => {
         await world.ended(added);

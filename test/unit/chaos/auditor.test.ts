@@ -2,43 +2,63 @@
 import { describe, expect, test } from 'vitest';
 import type { Rule } from '../../chaos/audit/rules.js';
 import { audit } from '../../chaos/auditor.js';
-import type { Added, Attempt, FaultWindow, History } from '../../chaos/history.js';
+import type { Added, Attempt, FaultWindow, Harm, History } from '../../chaos/history.js';
 
 /** When the run of these histories begins. */
 const T0 = 1_000_000;
 
 function added(id: string, more: Partial<Added> = {}): Added {
-  const expected = { dueMs: null, runs: 1, attempts: 1, final: 'completed', stopped: null } as const;
+  const expected = { dueMs: null, runs: 1, attempts: 1, final: 'completed', stopped: null, harms: null } as const;
   return { id, key: id, shape: 'keyed', outcome: 'acknowledged', error: null, settledMs: T0, ...expected, ...more };
 }
 
 function attempt(id: string, more: Partial<Attempt> = {}): Attempt {
-  const seen = { attempt: 1, whenMs: T0, worker: 'chaos-0', redelivered: false, limit: null };
+  const seen = {
+    attempt: 1,
+    whenMs: T0,
+    clockMs: T0,
+    worker: 'chaos-0',
+    thread: '1/1',
+    redelivered: false,
+    limit: null,
+  };
   const startedMs = more.startedMs ?? T0 + 100;
   return { id, token: `${id} at ${startedMs}`, startedMs, endedMs: startedMs + 50, ...seen, ...more };
 }
 
 function fault(more: Partial<FaultWindow> = {}): FaultWindow {
   const what = { number: 1, fault: 'F1', name: 'worker killed', reach: 'worker', loses: 'nothing' } as const;
-  return { ...what, worker: 'chaos-0', beganMs: T0 + 120, endedMs: T0 + 200, ...more };
+  return {
+    ...what,
+    holdsOutcomes: false,
+    worker: 'chaos-0',
+    thread: null,
+    beganMs: T0 + 120,
+    endedMs: T0 + 200,
+    ...more,
+  };
 }
+
+const SAMPLE = { worker: 'chaos-0', pid: 1, residentBytes: 100_000_000, handles: 30, threads: 14, atMs: T0 };
 
 const ended = (id: string, state = 'completed') => ({ id, state, token: null, atMs: T0 + 60_000 });
 
 function history(more: Partial<History> = {}): History {
   return {
     limits: { a: 2 },
+    retryDelayMs: 100,
     added: [added('x')],
     attempts: [attempt('x')],
     faults: [],
-    reads: [],
+    reads: (more.added ?? [added('x')]).map(({ id, final }) => ended(id, final ?? 'completed')),
     waited: [],
     permits: [],
-    processes: [],
+    processes: [SAMPLE],
     exits: [],
     falseReadiness: [],
     oddErrors: [],
-    quarantine: { written: 0, kept: 0 },
+    quarantine: { written: 0, kept: 0, sound: [] },
+    seen: [],
     quiescence: { beganMs: T0 + 50_000, reachedMs: T0 + 51_000, leftovers: [], permits: {}, unready: [] },
     ...more,
   };
@@ -64,6 +84,13 @@ describe('an execution that was acknowledged', () => {
 
   test('as a chain is lost when one of its runs is missing', () => {
     expect(broken({ added: [added('x', { shape: 'chain', runs: 2 })] })).toEqual([1]);
+  });
+
+  test('or perhaps not, and has started, is lost when its body never came to its end', () => {
+    const attempts = [attempt('x', { endedMs: null })];
+    const all = [added('x', { outcome: 'uncertain', key: null }), added('y')];
+    expect(broken({ added: all, attempts: [...attempts, attempt('y')] })).toEqual([1]);
+    expect(broken({ added: all, attempts: [attempt('y')] })).toEqual([]);
   });
 
   test('may be lost only when a fault took what was written then', () => {
@@ -92,6 +119,17 @@ describe('a second start', () => {
     expect(broken({ attempts: twice, faults: [fault({ reach: 'none', worker: null })] })).toEqual([2]);
   });
 
+  test('is explained by a fault that hit its worker while its outcome could not be written', () => {
+    const cut = fault({ beganMs: T0 + 4_000, endedMs: T0 + 8_000 });
+    const hold = (more: Partial<FaultWindow> = {}) =>
+      fault({ reach: 'none', worker: null, holdsOutcomes: true, beganMs: T0 + 150, endedMs: T0 + 4_500, ...more });
+    expect(broken({ attempts: twice, faults: [cut] })).toEqual([2]);
+    expect(broken({ attempts: twice, faults: [cut, hold()] })).toEqual([]);
+    expect(broken({ attempts: twice, faults: [cut, hold({ worker: 'chaos-0' })] })).toEqual([]);
+    expect(broken({ attempts: twice, faults: [cut, hold({ worker: 'chaos-1' })] })).toEqual([2]);
+    expect(broken({ attempts: twice, faults: [cut, hold({ endedMs: T0 + 800 })] })).toEqual([2]);
+  });
+
   test('needs a fault for each start but one', () => {
     const thrice = [...twice, attempt('x', { startedMs: T0 + 18_000, worker: 'chaos-2' })];
     expect(broken({ attempts: thrice, faults: [fault()] })).toEqual([2]);
@@ -99,8 +137,19 @@ describe('a second start', () => {
 
   test('is explained by a body that harmed the thread beside it', () => {
     const harm = attempt('h', { startedMs: T0 + 90 });
-    const all = [added('x'), added('h', { shape: 'hostile', attempts: 2 })];
-    expect(broken({ added: all, attempts: [...twice, harm] })).toEqual([]);
+    const all = (harms: Harm) => [added('x'), added('h', { shape: 'hostile', attempts: 2, harms })];
+    expect(broken({ added: all('thread'), attempts: [...twice, harm] })).toEqual([]);
+    const elsewhere = { ...harm, thread: '1/2' };
+    expect(broken({ added: all('thread'), attempts: [...twice, elsewhere] })).toEqual([2]);
+    expect(broken({ added: all('process'), attempts: [...twice, elsewhere] })).toEqual([]);
+  });
+
+  test('is not explained by a fault that began after it, on the worker of either start', () => {
+    for (const worker of ['chaos-0', 'chaos-1']) {
+      const late = fault({ worker, beganMs: T0 + 9_010, endedMs: T0 + 9_020 });
+      const near = [twice[0]!, { ...twice[1]!, startedMs: T0 + 8_990, endedMs: T0 + 9_015 }];
+      expect(broken({ attempts: near, faults: [late] })).toEqual([2]);
+    }
   });
 });
 
@@ -115,11 +164,23 @@ describe('what counts', () => {
   });
 
   test('is the result that a caller was given', () => {
-    const given = (token: string) => [{ id: 'x', token, error: null }];
+    const given = (token: string) => [{ id: 'x', token, error: null, atMs: T0 + 9_100 }];
     const twice = [attempt('x'), attempt('x', { startedMs: T0 + 9_000, worker: 'chaos-1' })];
     const { token } = twice[1]!;
-    const run = { attempts: twice, faults: [fault()], reads: [{ ...ended('x'), token }] };
+    const run = {
+      added: [added('x', { shape: 'result' })],
+      attempts: twice,
+      faults: [fault()],
+      reads: [{ ...ended('x'), token }],
+    };
     expect(broken({ ...run, waited: given(token) })).toEqual([]);
+    const taken = [
+      { ...twice[0]!, endedMs: T0 + 9_500 },
+      { ...twice[1]!, redelivered: true },
+    ];
+    expect(broken({ ...run, attempts: taken, waited: given(token) })).toEqual([]);
+    const stale = { ...run, attempts: taken, reads: [{ ...ended('x'), token: taken[0]!.token }] };
+    expect(broken({ ...stale, waited: given(taken[0]!.token) })).toEqual([3]);
     expect(broken({ ...run, waited: given(twice[0]!.token) })).toEqual([3]);
     expect(broken({ ...run, waited: given('made up') })).toEqual([3]);
   });
@@ -157,6 +218,16 @@ describe('a start', () => {
     expect(broken({ attempts: [attempt('x', { whenMs: T0 + 500 })] })).toEqual([5]);
   });
 
+  test('of the next attempt before its delay is over breaks a promise', () => {
+    const tries = (pauseMs: number) => [
+      attempt('x', { endedMs: T0 + 200 }),
+      attempt('x', { attempt: 2, startedMs: T0 + 200 + pauseMs }),
+    ];
+    const retried = { added: [added('x', { shape: 'retried', attempts: 2 })] };
+    expect(broken({ ...retried, attempts: tries(100) })).toEqual([]);
+    expect(broken({ ...retried, attempts: tries(50) })).toEqual([5]);
+  });
+
   test('after it was cancelled or replaced breaks a promise', () => {
     for (const how of ['cancelled', 'replaced'] as const) {
       const one = added('x', { dueMs: T0 + 90, final: null, stopped: { how, settledMs: T0 + 50 } });
@@ -169,7 +240,8 @@ describe('a start', () => {
   });
 
   test('of what was refused breaks a promise', () => {
-    expect(broken({ added: [added('x', { outcome: 'refused' })] })).toEqual([11]);
+    const all = [added('x', { outcome: 'refused' }), added('y')];
+    expect(broken({ added: all, attempts: [attempt('x'), attempt('y')] })).toEqual([11]);
   });
 });
 
@@ -190,7 +262,21 @@ test('an execution that is still running in the end is reported', () => {
   expect(broken({ reads: [ended('x', 'running')] })).toEqual([7]);
 });
 
-test('an attempt that a fault used up is reported', () => {
+test('an attempt that a fault used up is reported, also when the number of attempts comes out right', () => {
+  const numbers = [1, 2, 3];
+  const tries = numbers.map((number, i) => attempt('x', { attempt: number, startedMs: T0 + 1_000 * i }));
+  const failing = {
+    added: [added('x', { shape: 'failing', attempts: 3, final: 'failed' })],
+    faults: [fault()],
+  } as const;
+  expect(broken({ ...failing, attempts: tries })).toEqual([]);
+  expect(
+    broken({ ...failing, attempts: tries.map((one) => (one.attempt === 2 ? { ...one, endedMs: null } : one)) }),
+  ).toEqual([8]);
+  expect(broken({ ...failing, attempts: tries.filter((one) => one.attempt !== 2) })).toEqual([8]);
+});
+
+test('an attempt that nobody may have is reported', () => {
   const attempts = [attempt('x', { endedMs: null }), attempt('x', { startedMs: T0 + 900, attempt: 2 })];
   expect(broken({ attempts, faults: [fault()] })).toContain(8);
   expect(broken({ reads: [ended('x', 'failed')] })).toEqual([8]);
@@ -203,8 +289,9 @@ test('a worker that ended by itself is reported', () => {
 test('an end that was taken back is reported, and so is a result that changed', () => {
   const reads = [ended('x'), ended('x', 'running'), ended('x')];
   expect(broken({ reads })).toEqual([9]);
-  const results = ['one', 'two'].map((token) => ({ ...ended('x'), token }));
-  expect(broken({ reads: results })).toEqual([9]);
+  const attempts = [attempt('x'), attempt('x', { startedMs: T0 + 9_000 })];
+  const results = attempts.map(({ token }) => ({ ...ended('x'), token }));
+  expect(broken({ attempts, faults: [fault()], reads: results })).toEqual([9]);
 });
 
 test('a record that is gone in the end is reported as lost', () => {
@@ -212,11 +299,17 @@ test('a record that is gone in the end is reported as lost', () => {
 });
 
 test('a worker that needs more and more is reported', () => {
-  const sample = { worker: 'chaos-0', pid: 1, residentBytes: 100_000_000, handles: 30, threads: 14, atMs: T0 };
-  expect(broken({ processes: [sample, sample] })).toEqual([]);
+  expect(broken({ processes: [SAMPLE, SAMPLE] })).toEqual([]);
   for (const more of [{ residentBytes: 900_000_000 }, { handles: 90 }, { threads: 40 }]) {
-    expect(broken({ processes: [sample, { ...sample, ...more }] })).toEqual([10]);
+    expect(broken({ processes: [SAMPLE, { ...SAMPLE, ...more }] })).toEqual([10]);
   }
+});
+
+test('the memory of a worker is not judged while a body eats it on purpose', () => {
+  const grown = { ...SAMPLE, residentBytes: 900_000_000, atMs: T0 + 20_000 };
+  const eats = (beganMs: number) => fault({ fault: 'F3', reach: 'none', beganMs, endedMs: beganMs + 2_000 });
+  expect(broken({ processes: [SAMPLE, grown], faults: [eats(T0 + 17_000)] })).toEqual([]);
+  expect(broken({ processes: [SAMPLE, grown], faults: [eats(T0 + 5_000)] })).toEqual([10]);
 });
 
 test('an error that says nothing of what was written is reported', () => {
@@ -224,5 +317,73 @@ test('an error that says nothing of what was written is reported', () => {
 });
 
 test('a message that was dropped because nobody can read it is reported', () => {
-  expect(broken({ quarantine: { written: 2, kept: 1 } })).toEqual([12]);
+  expect(broken({ quarantine: { written: 2, kept: 1, sound: [] } })).toEqual([12]);
+});
+
+test('a message that was quarantined although it can be read is reported', () => {
+  expect(broken({ quarantine: { written: 1, kept: 1, sound: ['x'] } })).toEqual([12]);
+  expect(broken({ quarantine: { written: 1, kept: 2, sound: [] } })).toEqual([12]);
+});
+
+describe('where a failover takes the last writes', () => {
+  const failover = (beganMs: number) => [
+    fault({ reach: 'all', worker: null, loses: 'effects', beganMs, endedMs: beganMs + 2_000 }),
+  ];
+  const twice = [attempt('x'), attempt('x', { startedMs: T0 + 9_000, worker: 'chaos-1' })];
+  const waited = (token: string | null) => [{ id: 'x', token, error: token && 'Error', atMs: T0 + 200 }];
+  const of = (beganMs: number) => ({
+    added: [added('x', { shape: 'result' })],
+    attempts: twice,
+    faults: failover(beganMs),
+    reads: [{ ...ended('x'), token: twice[1]!.token }],
+  });
+
+  test('a result may differ from the one that was waited for only if its end was one of them', () => {
+    expect(broken({ ...of(T0 + 1_000), waited: waited(twice[0]!.token) })).toEqual([]);
+    expect(broken({ ...of(T0 + 7_000), waited: waited(twice[0]!.token) })).toContain(3);
+  });
+
+  test('waiting for what was acknowledged still ends, with a result', () => {
+    expect(broken({ ...of(T0 + 1_000), waited: waited(null) })).toEqual([7]);
+    expect(broken({ ...of(T0 + 1_000), waited: [] })).toEqual([7]);
+  });
+
+  test('an end that was there long before stays', () => {
+    const reads = [{ ...ended('x'), atMs: T0 + 300 }, ended('x', 'running'), ended('x')];
+    expect(broken({ attempts: [attempt('x')], faults: failover(T0 + 1_000), reads })).toEqual([]);
+    expect(broken({ attempts: [attempt('x')], faults: failover(T0 + 20_000), reads })).toEqual([9]);
+  });
+});
+
+test('a result that no attempt returned is reported, also when nobody waited for it', () => {
+  expect(broken({ reads: [{ ...ended('x'), token: 'made up' }] })).toEqual([3]);
+  const attempts = [attempt('x'), attempt('x', { startedMs: T0 + 150, endedMs: null })];
+  const cutShort = { attempts, faults: [fault()], reads: [{ ...ended('x'), token: attempts[1]!.token }] };
+  expect(broken(cutShort)).toEqual([3]);
+});
+
+describe('a run that shows nothing is reported', () => {
+  test('because nothing was acknowledged', () => {
+    expect(broken({ added: [], attempts: [] })).toEqual([13]);
+  });
+
+  test('because the state of something was never read', () => {
+    expect(broken({ reads: [] })).toEqual([13]);
+  });
+
+  test('because no sample shows a permit, although bodies must have had some', () => {
+    const long = { attempts: [attempt('x', { limit: 'a', endedMs: T0 + 30_000 })] };
+    const sample = (taken: number) => [{ limit: 'lane a', taken, atMs: T0 + 500 }];
+    expect(broken({ ...long, permits: sample(1) })).toEqual([]);
+    expect(broken({ ...long, permits: sample(0) })).toEqual([13]);
+    expect(broken(long)).toEqual([13]);
+  });
+
+  test('because nobody looked at what workers need', () => {
+    expect(broken({ processes: [] })).toEqual([13]);
+  });
+
+  test('because a fault had no effect', () => {
+    expect(broken({ seen: [{ rule: 13, what: 'nobody was killed' }] })).toEqual([13]);
+  });
 });
