@@ -200,7 +200,9 @@ export class Load {
       case 'repeated': {
         const add = () => docket.add(work, args, { key: id, once: true });
         const adding = this.#untilDone(async () => (await Promise.all([add(), add()]))[0]);
-        return void (await this.#keep(id, { shape, final: 'completed' }, adding));
+        await this.#keep(id, { shape, final: 'completed' }, adding);
+        await sleep(dueInMs); // by then it runs, or has ended
+        return void (await this.#untilDone(add));
       }
       case 'chain': {
         const chained = { key: id, perpetual: perpetual({ every: '400ms' }), times: 3 };
