@@ -126,7 +126,8 @@ export class WorkerSlot {
     process.signal('SIGTERM');
     await endInTime(process, DRAIN_MS + 20_000, (exit) => this.#options.onExit(exit));
     const how = await process.ended;
-    if (!DRAINED.includes(how)) this.#options.onExit({ worker: this.name, atMs: Date.now(), reason: `was drained: ${how}` });
+    if (!DRAINED.includes(how))
+      this.#options.onExit({ worker: this.name, atMs: Date.now(), reason: `was drained: ${how}` });
   }
 
   /** Stops it, and signals again and again until it ends. Returns what ended it; null if there was no process. */

@@ -69,7 +69,8 @@ export const PROCESS_FAULTS: readonly Fault[] = [
         return false;
       });
       const how = await slot.signalUntilEnded();
-      if (how === null || !CUT_SHORT.includes(how)) world.hadNoEffect(`the drain of ${slot.name} was not cut short: ${how}`);
+      if (how === null || !CUT_SHORT.includes(how))
+        world.hadNoEffect(`the drain of ${slot.name} was not cut short: ${how}`);
       return () => slot.start();
     },
   },

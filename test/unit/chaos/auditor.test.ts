@@ -155,7 +155,10 @@ describe('what counts', () => {
       reads: [{ ...ended('x'), token }],
     };
     expect(broken({ ...run, waited: given(token) })).toEqual([]);
-    const taken = [{ ...twice[0]!, endedMs: T0 + 9_500 }, { ...twice[1]!, redelivered: true }];
+    const taken = [
+      { ...twice[0]!, endedMs: T0 + 9_500 },
+      { ...twice[1]!, redelivered: true },
+    ];
     expect(broken({ ...run, attempts: taken, waited: given(token) })).toEqual([]);
     const stale = { ...run, attempts: taken, reads: [{ ...ended('x'), token: taken[0]!.token }] };
     expect(broken({ ...stale, waited: given(taken[0]!.token) })).toEqual([3]);
