@@ -147,6 +147,18 @@ test.each([
   await waitFor(() => relay.hits > 0);
 });
 
+test('links can be abandoned: they pass nothing for good and stay open, and new ones work', async () => {
+  const old = await used();
+  relay.abandonAll();
+  old.socket.write('lost');
+  await waitFor(() => relay.hits > 0);
+  relay.set({ kind: 'open' });
+  await used();
+  expect([arrived, old.heard(), old.socket.destroyed]).toEqual(['hellohello', '<hello>', false]);
+  old.socket.destroy();
+  await waitFor(() => accepted.size === 1);
+});
+
 test('all links can be broken at once, and new ones work', async () => {
   const one = await used();
   relay.breakAll();
