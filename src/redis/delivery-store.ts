@@ -307,16 +307,15 @@ export interface Quarantined {
   /** Key of the record; `null` when there is none. */
   readonly record: string | null;
   readonly reason: string;
-  readonly message: Buffer;
 }
 
 /** Takes a message that can never run from its stream and keeps it, with the reason, for an operator. */
 export async function quarantine(
   redis: Redis,
   keys: Keys,
-  { token, record, reason, message }: Quarantined,
+  { token, record, reason }: Quarantined,
 ): Promise<void> {
-  await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason, message]);
+  await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason]);
 }
 
 /** Characters of the error line that the next run of a chain keeps. */

@@ -437,9 +437,9 @@ export class Pipeline implements DeliveryPipeline {
 
   #quarantine(entry: Entry, reason: string): void {
     const { redis, keys, logger } = this.#context;
-    const { token, record, message } = entry;
+    const { token, record } = entry;
     logger.error({ token, reason }, 'a message that cannot be read is kept as a failure');
-    quarantine(redis, keys, { token, record, reason, message: message ?? Buffer.alloc(0) }).catch((error) =>
+    quarantine(redis, keys, { token, record, reason }).catch((error) =>
       logger.error(
         { error: String(error) },
         'a message that cannot be read could not be kept: it is redelivered when its lease ends',

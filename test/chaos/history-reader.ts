@@ -9,6 +9,7 @@ const PAGE = 5_000;
 export class HistoryReader {
   readonly #redis: Redis;
   readonly #byToken = new Map<string, Attempt>();
+  readonly #started = new Set<string>();
   readonly #ended = new Set<string>();
   #last = '0';
   #reading: Promise<void> = Promise.resolve();
@@ -25,6 +26,11 @@ export class HistoryReader {
   /** Of how many executions an attempt has come to its end. */
   get endedCount(): number {
     return this.#ended.size;
+  }
+
+  /** Whether an attempt of this execution was seen. */
+  hasStarted(id: string): boolean {
+    return this.#started.has(id);
   }
 
   /** Reads what is new. */
@@ -60,6 +66,7 @@ export class HistoryReader {
   #take(atMs: number, note: Note): void {
     if (note.kind === 'start') {
       const { kind: _, ...start } = note;
+      this.#started.add(start.id);
       this.#byToken.set(note.token, { ...start, startedMs: atMs, endedMs: null });
       return;
     }

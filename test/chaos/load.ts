@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Docket, DocketError, type Execution, perpetual } from 'docket';
+import { waitFor } from '../support/wait.js';
 import { type Crime, HARMS, type WorkArguments, type WorkResult } from './bodies.js';
 import type { Added, Shape, Stopped, Waited } from './history.js';
 import { type Random, randomOf } from './random.js';
@@ -26,21 +27,23 @@ const MIX: readonly Shape[] = [
   'chain',
   'cancelled',
   'replaced',
-  'overtaken',
 ];
 
 /** So many executions of one lane are added at once: more than may run at once, and few enough not to wait for long. */
 const CROWD = 2 * LANE_MAX;
 
-/** How often an execution is added whose body outlasts a lease, and how long it takes: only renewals keep it. */
-const LASTING_EVERY_MS = 3_000;
+/** How often long executions are added: few workers have much room. */
+const LONG_EVERY_MS = 3_000;
+
+/** How long a body takes that outlasts a lease: only renewals keep it. */
 const LASTING_MS = 6_000;
 
 /** What is to be stopped would run so long after its add, if it were not. */
 const STOPPED_DUE_MS = 12_000;
 
-/** How long a body takes that is replaced while it runs. */
-const OVERTAKEN_MS = 400;
+/** How long a body takes that is replaced while it runs, and how long its start is waited for. */
+const OVERTAKEN_MS = 3_000;
+const STARTS_WITHIN_MS = 30_000;
 
 /** Codes of the errors that say that nothing was written. */
 const REFUSALS = new Set(['DOCKET_REDIS_UNAVAILABLE']);
@@ -57,6 +60,8 @@ export interface LoadOptions {
   readonly seed: number;
   /** How long a body takes at most. */
   readonly bodyMs: number;
+  /** Whether an attempt of this execution was seen. */
+  hasStarted(id: string): boolean;
 }
 
 export class Load {
@@ -67,13 +72,15 @@ export class Load {
   readonly #docket: Docket;
   readonly #lean: Docket;
   readonly #random: Random;
+  readonly #hasStarted: LoadOptions['hasStarted'];
   readonly #bodyMs: number;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
   #number = 0;
   #owed = 0;
 
-  constructor({ docket, lean, seed, bodyMs }: LoadOptions) {
+  constructor({ docket, lean, seed, bodyMs, hasStarted }: LoadOptions) {
+    this.#hasStarted = hasStarted;
     this.#docket = docket;
     this.#bodyMs = bodyMs;
     this.#lean = lean;
@@ -86,12 +93,13 @@ export class Load {
     { shape, mustPause }: { shape?: Shape | undefined; mustPause: () => boolean },
   ): Promise<void> {
     let owed = 0;
-    let lastedMs = Date.now();
+    let longMs = Date.now();
     while (!this.#stopping.signal.aborted) {
-      if (shape === undefined && Date.now() - lastedMs >= LASTING_EVERY_MS) {
-        lastedMs = Date.now();
+      if (shape === undefined && Date.now() - longMs >= LONG_EVERY_MS) {
+        longMs = Date.now();
         const id = this.#nextId('result');
         this.#track(this.#addAndWait(id, { id, ms: LASTING_MS }));
+        this.#track(this.#addOne('overtaken'));
       }
       if (!mustPause()) owed += (perSecond * TICK_MS) / 1_000;
       for (; owed >= 1; owed--) this.#track(this.#addOne(shape ?? this.#random.pick(MIX)));
@@ -200,7 +208,9 @@ export class Load {
       case 'repeated': {
         const add = () => docket.add(work, args, { key: id, once: true });
         const adding = this.#untilDone(async () => (await Promise.all([add(), add()]))[0]);
-        return void (await this.#keep(id, { shape, final: 'completed' }, adding));
+        await this.#keep(id, { shape, final: 'completed' }, adding);
+        await sleep(dueInMs); // by then it runs, or has ended
+        return void (await this.#untilDone(add));
       }
       case 'chain': {
         const chained = { key: id, perpetual: perpetual({ every: '400ms' }), times: 3 };
@@ -275,7 +285,12 @@ export class Load {
     const when = dueMs === null ? {} : { when: new Date(dueMs) };
     const own = isRunning ? { id, ms: OVERTAKEN_MS } : args;
     const first = await this.#keep(id, { shape, dueMs }, this.#docket.add(work, own, { key: id, ...when }));
-    await sleep(this.#random.between(0, isRunning ? OVERTAKEN_MS : 2_000));
+    if (isRunning) {
+      // Replaced before it starts, it would show less, but break nothing.
+      await waitFor(() => this.#hasStarted(id), { timeoutMs: STARTS_WITHIN_MS }).catch(() => {});
+    } else {
+      await sleep(this.#random.between(0, 2_000));
+    }
     const next = this.#nextId('replacing');
     const replacing = this.#docket.replace(work, { ...args, id: next }, { key: id });
     const added = await this.#keep(next, { shape: 'replacing', final: 'completed' }, replacing);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Execution } from 'docket';
 import type { FaultWindow, PermitSample, ProcessSample, StateRead } from './history.js';
 import { type Random, randomOf } from './random.js';
+import { strayPermits } from './stray-permits.js';
 import type { World } from './world.js';
 
 /** Between two looks at permits. */
@@ -51,7 +52,9 @@ export class Observer {
 
   /** Samples how many permits each limit has given. */
   async lookAtPermits(): Promise<void> {
-    for (const { redis, prefix } of this.#world.partitions) {
+    for (const partition of this.#world.partitions) {
+      const { redis, prefix } = partition;
+      for (const what of await strayPermits(partition)) this.#world.finds(4, what);
       const taken = await redis.hgetall(`${prefix}held`);
       for (const [limit, count] of Object.entries(taken)) {
         this.permits.push({ limit, taken: Number(count), atMs: Date.now() });

@@ -3,7 +3,7 @@ import { STREAM_NAMES } from '../support/built.js';
 import { assertNoLeaks } from '../support/leaks.js';
 import { waitFor } from '../support/wait.js';
 import { NO_RECORD } from './audit/states.js';
-import type { Quarantine, Quiescence, Shape, StateRead } from './history.js';
+import type { Quarantine, Quiescence, StateRead } from './history.js';
 import type { World } from './world.js';
 
 /** How long the backlog may take to drain. A busy machine needs more than a quiet one, and a suspect waits in between. */
@@ -13,9 +13,6 @@ const DRAINS_WITHIN_MS = 120_000;
 const SETTLES_WITHIN_MS = 15_000;
 
 const STATES_AT_ONCE = 200;
-
-/** Shapes whose results are read: somebody waited for them, or the record was another's before. */
-const WITH_TOKENS: ReadonlySet<Shape> = new Set(['result', 'replacing'] as const);
 
 /** How long it may take until each worker has run something of each partition. */
 const EACH_WORKS_WITHIN_MS = 120_000;
@@ -91,18 +88,15 @@ export async function readStates(world: World): Promise<StateRead[]> {
   const reads: StateRead[] = [];
   for (let start = 0; start < kept.length; start += STATES_AT_ONCE) {
     const page = kept.slice(start, start + STATES_AT_ONCE);
-    reads.push(
-      ...(await Promise.all(page.map(({ id, key, shape }) => readOne(world, id, key!, WITH_TOKENS.has(shape))))),
-    );
+    reads.push(...(await Promise.all(page.map(({ id, key }) => readOne(world, id, key!)))));
   }
   return reads;
 }
 
-async function readOne(world: World, id: string, key: string, hasToken: boolean): Promise<StateRead> {
+async function readOne(world: World, id: string, key: string): Promise<StateRead> {
   const execution = await world.docket.getExecution(key);
   const state = execution?.state ?? NO_RECORD;
-  const isRead = hasToken && state === 'completed';
-  const result = isRead ? ((await execution!.result()) as { readonly token: string }) : null;
+  const result = state === 'completed' ? ((await execution!.result()) as { readonly token: string }) : null;
   return { id, state, token: result?.token ?? null, atMs: Date.now() };
 }
 

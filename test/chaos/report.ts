@@ -1,5 +1,6 @@
 /** Prints the figures of a run, and what the auditor found. */
 import { grouped } from './audit/grouped.js';
+import { Hits } from './audit/hits.js';
 import { RULES, type Rule, type Violation } from './audit/rules.js';
 import type { Audit } from './auditor.js';
 import type { FaultWindow, History } from './history.js';
@@ -19,6 +20,11 @@ export function printFigures(history: History, { duplicates }: Audit): void {
     `\nadds: ${count('acknowledged')} acknowledged, ${count('refused')} refused, ${count('uncertain')} uncertain`,
   );
   console.log(`attempts: ${attempts.length}, of which ${duplicates.length} repeated another that a fault had hit`);
+  const hits = new Hits(history);
+  const unhit = attempts.filter((attempt) => hits.on(attempt).length === 0);
+  console.log(
+    `no fault would have excused a repeat of ${Math.floor((100 * unhit.length) / attempts.length)} % of them`,
+  );
   console.log(`drained ${reachedMs === null ? 'never' : `${reachedMs - beganMs} ms`} after the last fault\n`);
   const repeats = repeatsByFault(duplicates.map(({ faults: [first] }) => first!));
   const rows = [...grouped(faults, ({ fault, name }) => `${fault} ${name}`)].sort(([a], [b]) =>

@@ -63,8 +63,9 @@ export class World {
     this.slots = parts.slots((exit) => this.#noteExit(exit));
     this.producerRelay = parts.producerRelay;
     this.docket = parts.docket;
-    this.load = new Load({ docket: parts.docket, lean: parts.lean, seed: parts.seed, bodyMs: parts.bodyMs });
-    this.history = parts.history;
+    const { docket, lean, seed, bodyMs, history } = parts;
+    this.history = history;
+    this.load = new Load({ docket, lean, seed, bodyMs, hasStarted: (id) => history.hasStarted(id) });
   }
 
   /** Starts it all, and waits until each worker is ready. */
@@ -109,13 +110,18 @@ export class World {
       () => true,
     );
     if (await Promise.race([isMissing, sleep(PATIENCE_MS + 10_000, true, { ref: false })])) {
-      this.seen.push({ rule, what: orElse });
+      this.finds(rule, orElse);
     }
+  }
+
+  /** Notes a promise that is broken, once. */
+  finds(rule: Rule, what: string): void {
+    if (!this.seen.some((one) => one.what === what)) this.seen.push({ rule, what });
   }
 
   /** Notes a fault that did not do what it is named for. */
   hadNoEffect(what: string): void {
-    this.seen.push({ rule: 13, what });
+    this.finds(13, what);
   }
 
   /** Waits until a fault shows what it is named for. A fault without effect would excuse repeats and show nothing. */

@@ -286,7 +286,7 @@ export function markAlone(
 
 /** Puts away a message as one that nobody can read. */
 export function quarantine(world: World, part: Part, worker: Worker, { hand }: { readonly hand: Hand }): Call {
-  const { token, record, envelope } = hand.delivery;
+  const { token, record } = hand.delivery;
   return {
     name: `${worker.name} puts ${hand.n} into quarantine in ${part}`,
     send: async () => {
@@ -296,7 +296,6 @@ export function quarantine(world: World, part: Part, worker: Worker, { hand }: {
         token,
         record,
         reason: 'no',
-        message: envelope.bytes,
       });
       worker.hands = worker.hands.filter((one) => one.delivery.token !== token);
       if (!copy) return;

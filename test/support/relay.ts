@@ -38,6 +38,8 @@ export interface Relay {
   set(condition: Condition, role?: Role): void;
   /** Breaks all links at once. New ones work as the condition says. */
   breakAll(): void;
+  /** Lets nothing pass over the links that there are, for good, although both ends stay open. New ones work as the condition says. */
+  abandonAll(): void;
   /** Accepts no more links. Those that there are go on. */
   unlisten(): void;
   /** Ends it with all links. */
@@ -74,6 +76,9 @@ export async function openRelay(target: string | number): Promise<Relay> {
       for (const link of links) link.meet();
     },
     breakAll,
+    abandonAll() {
+      for (const link of links) link.abandon();
+    },
     unlisten: () => void server.close(),
     async close() {
       const closed = once(server, 'close');
@@ -93,6 +98,7 @@ class Link {
   readonly #conditionOf: (role: Role | null) => Condition;
   readonly #onHit: () => void;
   #role: Role | null = null;
+  #isAbandoned = false;
   #waiting: (() => void)[] = [];
 
   constructor(client: Socket, server: Socket, conditionOf: (role: Role | null) => Condition, onHit: () => void) {
@@ -116,6 +122,11 @@ class Link {
     for (const goOn of this.#waiting.splice(0)) goOn();
   }
 
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#client.once('close', () => this.destroy());
+  }
+
   destroy(): void {
     this.#client.destroy();
     this.#server.destroy();
@@ -123,7 +134,7 @@ class Link {
   }
 
   get #condition(): Condition {
-    return this.#conditionOf(this.#role);
+    return this.#isAbandoned ? { kind: 'stalled' } : this.#conditionOf(this.#role);
   }
 
   async #pump(from: Socket, to: Socket, direction: Direction): Promise<void> {

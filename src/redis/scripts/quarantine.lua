@@ -1,6 +1,6 @@
 -- Takes a message that can never run from its stream and keeps it where an operator finds it.
 -- KEYS  work, front
--- ARGV  prefix, token, key ('' without a record), reason, message
+-- ARGV  prefix, token, key ('' without a record), reason
 -- Reply 1 when the entry was still there, else 0
 --@include now
 local prefix, key = ARGV[1], ARGV[3]
@@ -13,7 +13,8 @@ local entry = read_entry(ARGV[2])
 if not remove(ARGV[2]) then
   return 0
 end
-quarantine(key, ARGV[4], ARGV[5], key == '', entry and entry[ENTRY.priority])
+-- The message is taken from the entry: one that is too large for anything would hold up all that the worker writes behind it.
+quarantine(key, ARGV[4], entry and entry[ENTRY.message] or '', key == '', entry and entry[ENTRY.priority])
 release_permits({ ARGV[2] })
 write_permits()
 -- A record that names another entry is another placement's.

@@ -6,6 +6,8 @@ import type { Violation } from './rules.js';
 
 const TERMINAL = new Set(['completed', 'failed', 'cancelled']);
 
+const STALE_RESULT = 'the result of an attempt that ended when it had been delivered again';
+
 /** The state of an execution of which Redis knows nothing. */
 export const NO_RECORD = 'none';
 
@@ -30,9 +32,17 @@ function resultsOf(
   );
   const answers = new Map(waited.map((wait) => [wait.id, wait]));
   const byId = grouped(attempts, ({ id }) => id);
-  const madeUp = reads.filter(({ id, token }) => token !== null && returned.get(token)?.id !== id);
+  const settledAt = new Map(added.map(({ id, settledMs }) => [id, settledMs]));
+  const isStale = (attempt: Attempt) => wasTakenOver(attempt, byId.get(attempt.id)!, hits);
   return [
-    ...madeUp.map(({ id }) => violation(3, `the record of ${id} has a result that no attempt returned`)),
+    ...reads.flatMap(({ id, token }) => {
+      const attempt = token === null ? null : returned.get(token);
+      if (attempt === null) return [];
+      // What is read under the key may be another's when this one was lost.
+      if (hits.mayHaveLost(settledAt.get(id) ?? 0, ['recent', 'everything'])) return [];
+      if (attempt?.id !== id) return [violation(3, `the record of ${id} has a result that no attempt returned`)];
+      return isStale(attempt) ? [violation(3, `the record of ${id} has ${STALE_RESULT}`)] : [];
+    }),
     ...added.flatMap(({ id, shape, outcome, settledMs }) => {
       if (shape !== 'result' || outcome !== 'acknowledged') return [];
       const answer = answers.get(id);
@@ -43,9 +53,7 @@ function resultsOf(
       }
       const attempt = returned.get(answer.token);
       if (attempt?.id !== id) return [violation(3, `${id} has a result that no attempt returned`)];
-      if (wasTakenOver(attempt, byId.get(id)!, hits)) {
-        return [violation(3, `${id} has the result of an attempt that ended after it was delivered again`)];
-      }
+      if (isStale(attempt)) return [violation(3, `whoever waited for ${id} was given ${STALE_RESULT}`)];
       const kept = last.get(id)?.token ?? null;
       if (kept === null || kept === answer.token) return [];
       if (hits.mayHaveLostBetween(attempt.endedMs!, answer.atMs)) return []; // the outcome was lost, and written anew
@@ -55,11 +63,16 @@ function resultsOf(
 }
 
 /** Whether an attempt came to its end when another worker had it already: its lease was lost, and so was its right to count. */
-function wasTakenOver({ attempt, redelivered, endedMs }: Attempt, starts: readonly Attempt[], hits: Hits): boolean {
-  if (redelivered) return false;
+function wasTakenOver(one: Attempt, starts: readonly Attempt[], hits: Hits): boolean {
+  if (one.redelivered) return false;
   return starts.some((other) => {
-    const isLater = other.attempt === attempt && other.redelivered && other.startedMs < endedMs!;
-    return isLater && !hits.mayHaveLost(other.startedMs, ['effects', 'recent', 'everything']);
+    const isSame = other.attempt === one.attempt && other.whenMs === one.whenMs;
+    return (
+      isSame &&
+      other.redelivered &&
+      other.startedMs < one.endedMs! &&
+      !hits.mayHaveLost(other.startedMs, ['effects', 'recent', 'everything'])
+    );
   });
 }
 

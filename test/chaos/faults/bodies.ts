@@ -1,5 +1,6 @@
 /** Faults that come from tasks and messages: bodies that harm their thread, bursts, and messages that nobody should write. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { type Crime, HARMS } from '../bodies.js';
 import type { Fault } from '../fault.js';
 import type { World } from '../world.js';
@@ -109,12 +110,18 @@ export const BODY_FAULTS: readonly Fault[] = [
   {
     family: 'F13',
     name: 'message of a hundred megabytes',
+    topologies: ['single', 'partitions'],
     resources: ['server'],
     lastsMs: [5_000, 8_000],
     reach: 'none',
     isAlone: true,
     async start(world) {
-      await writeBadMessage(world, Buffer.alloc(100_000_000, 0xc1));
+      if (world.servers.kind !== 'single') throw new Error('this fault is about one server');
+      // Past the watch of docket's own links, which a busy machine makes wait for the answer.
+      const redis = new Redis({ path: world.servers.redis.socket });
+      await redis.xadd(`${world.partitions[0]!.prefix}work`, '*', 'm', Buffer.alloc(100_000_000, 0xc1));
+      redis.disconnect();
+      world.badMessages += 1;
       return async () => {};
     },
   },

@@ -21,6 +21,9 @@ interface LinkFault {
   readonly endsBroken?: boolean;
 }
 
+/** What a worker has read before its links fell silent has started within this time. */
+const SILENCE_MS = 2_000;
+
 const SHORT = [200, 1_000] as const;
 const LONGER_THAN_A_LEASE = [LEASE_MS + 1_000, 2 * LEASE_MS] as const;
 
@@ -79,6 +82,24 @@ export const LINK_FAULTS: readonly Fault[] = [
       },
     }),
   ),
+  {
+    family: 'F8',
+    name: 'links of a worker that fall silent for good, while new ones work',
+    resources: ['worker'],
+    lastsMs: [1_000, 3_000],
+    reach: 'worker',
+    topologies: RELAYED,
+    async start(world, worker) {
+      const slot = world.slots[worker]!;
+      slot.relay!.abandonAll();
+      const beganMs = Date.now();
+      return async () => {
+        await world.expects(7, `${slot.name} never gave up links that had fallen silent`, () =>
+          world.saw((one) => slot.process?.ran(one) === true && one.startedMs > beganMs + SILENCE_MS),
+        );
+      };
+    },
+  },
   ...LINK_FAULTS_OF_PRODUCERS.map(
     (link): Fault => ({
       ...common(link, 'link of the producers'),

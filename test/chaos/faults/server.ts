@@ -7,6 +7,7 @@ import type { RestartableRedis } from '../../support/servers.js';
 import { waitFor } from '../../support/wait.js';
 import type { Fault, Mend } from '../fault.js';
 import type { Topology } from '../topology.js';
+import { LEASE_MS } from '../worker-slot.js';
 import type { Partition, World } from '../world.js';
 
 /** Where one server has everything. */
@@ -115,6 +116,16 @@ export const SERVER_FAULTS: readonly Fault[] = [
     lastsMs: [300, 3_000],
     reach: 'none',
     holdsOutcomes: true,
+    async start(world) {
+      return await crash(world, true, () => serverOf(world).kill());
+    },
+  },
+  {
+    ...common,
+    family: 'F5',
+    name: 'server killed for longer than a lease',
+    lastsMs: [LEASE_MS + 1_000, LEASE_MS + 3_000],
+    reach: 'none', // every live worker may renew its leases before anybody else takes them for lost
     async start(world) {
       return await crash(world, true, () => serverOf(world).kill());
     },

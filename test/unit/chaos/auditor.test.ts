@@ -358,6 +358,8 @@ describe('where a failover takes the last writes', () => {
 test('a result that no attempt returned is reported, also when nobody waited for it', () => {
   expect(broken({ reads: [{ ...ended('x'), token: 'made up' }] })).toEqual([3]);
   const attempts = [attempt('x'), attempt('x', { startedMs: T0 + 150, endedMs: null })];
+  const lossy = [fault({ reach: 'all', loses: 'recent', beganMs: T0 + 1_000, endedMs: T0 + 2_000 })];
+  expect(broken({ reads: [{ ...ended('x'), token: 'of what it had replaced' }], faults: lossy })).toEqual([]);
   const cutShort = { attempts, faults: [fault()], reads: [{ ...ended('x'), token: attempts[1]!.token }] };
   expect(broken(cutShort)).toEqual([3]);
 });

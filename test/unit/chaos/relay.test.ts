@@ -131,6 +131,34 @@ test('a condition of one role hits the links that have named it, and no others',
   expect(await waitFor(() => producer.heard().includes('still here'))).toBe(true);
 });
 
+test.each([
+  { kind: 'cut' },
+  { kind: 'stalled' },
+  { kind: 'half-open' },
+  { kind: 'deaf' },
+  { kind: 'unanswered' },
+  { kind: 'late', ms: 1 },
+  { kind: 'sliced', bytes: 2 },
+] as const)('it counts what $kind hits, and nothing while the link is open', async (condition) => {
+  const one = await used();
+  expect(relay.hits).toBe(0);
+  relay.set(condition);
+  one.socket.write('again');
+  await waitFor(() => relay.hits > 0);
+});
+
+test('links can be abandoned: they pass nothing for good and stay open, and new ones work', async () => {
+  const old = await used();
+  relay.abandonAll();
+  old.socket.write('lost');
+  await waitFor(() => relay.hits > 0);
+  relay.set({ kind: 'open' });
+  await used();
+  expect([arrived, old.heard(), old.socket.destroyed]).toEqual(['hellohello', '<hello>', false]);
+  old.socket.destroy();
+  await waitFor(() => accepted.size === 1);
+});
+
 test('all links can be broken at once, and new ones work', async () => {
   const one = await used();
   relay.breakAll();
