@@ -5,7 +5,6 @@
  */
 import { fileURLToPath } from 'node:url';
 
-
 /** Returns the exports of the module of this URL, with all of them in `default` unless it was compiled from an ES module. */
 export async function importModule(url) {
   let exports;
