@@ -2,12 +2,17 @@
  * Imports modules of users. In the CommonJS build of the package, `tools/commonjs/require-module.js` is in the place of this
  * module.
  */
-import { pathToFileURL } from 'node:url';
+import nodeModules from 'node:module'; // webpack puts a `require` of its own in place of an imported `createRequire`
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TaskModuleError } from '../core/errors.js';
 import { resolvePackage } from './package.js';
 
 /** Imports the module of this URL. Bundlers are told to leave it alone, since they do not know the URL. */
-export function importModule(url: string): Promise<Record<string, unknown>> {
+export async function importModule(url: string): Promise<Record<string, unknown>> {
+  // Node 22 imports `.cts` with a `require` that fails for an ES module with imports of its own, such as docket.
+  if (stripsTypes() && /^file:[^?#]*\.cts$/.test(url)) {
+    return { default: nodeModules.createRequire(url)(fileURLToPath(url)) };
+  }
   return import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ url);
 }
 
@@ -17,7 +22,7 @@ export function importModule(url: string): Promise<Record<string, unknown>> {
  * @throws TaskModuleError when `tsx` cannot be found from the folder `from`
  */
 export async function enableTypeScript(reference: string, from: string): Promise<void> {
-  if ((process.features as { typescript?: unknown }).typescript) return;
+  if (stripsTypes()) return;
   let tsx: string;
   try {
     tsx = resolvePackage('tsx/esm/api', from);
@@ -27,4 +32,8 @@ export async function enableTypeScript(reference: string, from: string): Promise
   }
   const { register } = (await importModule(pathToFileURL(tsx).href)) as { register(): void };
   register();
+}
+
+function stripsTypes(): boolean {
+  return Boolean((process.features as { typescript?: unknown }).typescript);
 }

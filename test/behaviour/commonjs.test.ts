@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { builtUrl } from '../support/built.js';
 import { runModule } from '../support/child.js';
 import { describeOnRedis } from '../support/suites.js';
 
@@ -66,8 +67,31 @@ test('a worker of one build refuses a docket of the other, and names what it nee
   expect(stdout).toMatch(/^DOCKET_INVALID_OPTION docket: expected a Docket of this copy of the package/);
 });
 
+const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);
+
+test.runIf(stripsTypes)('tasks in TypeScript may be CommonJS and require ES modules that import others', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'typed-'));
+  writeFileSync(join(folder, 'name.mjs'), `export const name = 'deep';`);
+  writeFileSync(join(folder, 'names.mjs'), `export * from './name.mjs';`);
+  const tasks = `const names: { name: string } = require('./names.mjs');
+    exports.deep = { name: names.name, [Symbol.for('docket.task')]: { name: names.name, policies: {}, run() {} } };`;
+  writeFileSync(join(folder, 'tasks.cts'), tasks);
+  const { stdout } = await runModule(
+    `const { loadTasks } = await import(${JSON.stringify(builtUrl('tasks/loader.js'))});
+    console.log((await loadTasks(['./tasks.cts'])).tasks.has('deep'));`,
+    {},
+    folder,
+  );
+  expect(stdout).toBe('true\n');
+});
+
 describeOnRedis('the build for loaders that cannot require ES modules', (url) => {
-  test.each([0, 1])('runs a module of tasks with %i threads', { timeout: 60_000 }, async (threads) => {
+  test.each([
+    { threads: 0, file: 'tasks.cjs' },
+    { threads: 1, file: 'tasks.cjs' },
+    { threads: 0, file: 'tasks.mjs' },
+    { threads: 1, file: 'tasks.mjs' },
+  ])('runs a module of tasks ($file) with $threads threads', { timeout: 60_000 }, async ({ threads, file }) => {
     const folder = mkdtempSync(join(tmpdir(), 'required-'));
     mkdirSync(join(folder, 'node_modules'));
     symlinkSync(PACKAGE, join(folder, 'node_modules/docket'));
@@ -75,15 +99,20 @@ describeOnRedis('the build for loaders that cannot require ES modules', (url) =>
       join(folder, 'tasks.cjs'),
       `const { task } = require('docket'); exports.double = task('double', ({ n }) => n * 2);`,
     );
+    writeFileSync(
+      join(folder, 'tasks.mjs'),
+      `import { task } from 'docket'; export const double = task('double', ({ n }) => n * 2);`,
+    );
+    const name = `required-${threads}-${file}`;
     const ended = await runModule(
       `
         ${PREPARE}
         const { Docket, TimeoutError } = require('docket');
         const { Worker } = require('docket/worker');
-        const docket = new Docket({ url: ${JSON.stringify(url())}, name: 'required-${threads}' });
+        const docket = new Docket({ url: ${JSON.stringify(url())}, name: ${JSON.stringify(name)} });
         const execution = await docket.add('double', { n: 21 });
         await execution.result({ timeout: 1 }).catch((error) => console.log(error instanceof TimeoutError));
-        await new Worker(docket, { tasks: process.cwd() + '/tasks.cjs', threads: ${threads}, metricsPort: 0 }).runUntilFinished();
+        await new Worker(docket, { tasks: process.cwd() + '/${file}', threads: ${threads}, metricsPort: 0 }).runUntilFinished();
         console.log(await execution.result());
         await docket.close();
       `,

@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** All projects are below this folder, which is removed at the end. */
 export const AREA = mkdtempSync(join(tmpdir(), 'docket-packages-'));
 process.on('exit', () => rmSync(AREA, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1)); // so that it is removed then, too
 
 /** Packs docket as it would be published, and returns the path of the tarball. `dist` must be built. */
 export async function pack() {
