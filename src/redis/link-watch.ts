@@ -20,13 +20,13 @@ export interface LinkWatchOptions {
 }
 
 /**
- * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an hour to
- * give up. So at each turn of the timer, every third of `patienceMs`, either a command is in flight, or one was answered since the
- * turn before, or a PING is sent. With `alwaysAsks`, answers do not replace the PING: a link without other commands can be found
- * silent after two turns. When commands or the handshake have had no answer for three turns in a row, the link is cut, and the
- * client reconnects. Turns are counted, not time: while this process stood still, the server on the same machine may have stood
- * still as well, and must get its usual time. Any answer is a sign of life, even one that refuses PING, and so is any part of an
- * answer: a large reply takes its time on a slow link.
+ * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
+ * hour to give up. So at each turn of the timer, every third of `patienceMs`, either a command is in flight, or one was
+ * answered since the turn before, or a PING is sent. With `alwaysAsks`, answers do not replace the PING: a link without other
+ * commands can be found silent after two turns. When commands or the handshake have had no answer for three turns in a row, the
+ * link is cut, and the client reconnects. Turns are counted, not time: while this process stood still, the server on the same
+ * machine may have stood still as well, and has yet to be given its time. Any answer is a sign of life, also that the user may not use PING, and
+ * so is any part of one: a large reply takes its time on a slow link.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
  * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.
