@@ -6,11 +6,12 @@
  *   node tools/mutate-scripts.js                          all mutants
  *   node tools/mutate-scripts.js --script settle,_rates   those of some Lua files
  *   node tools/mutate-scripts.js --script settle --line 7 those of one line, with what became of each
+ *   node tools/mutate-scripts.js test/behaviour/x.test.ts all mutants, with the tests of some files only
  *
  *   --sample N    no more than N mutants, spread over all files
  *   --tests N     run no more than N tests with each mutant (12)
  *   --list        show what is known, and run nothing
- *   --coverage [FILE...]  find out anew which statements the tests use, of all or of these files
+ *   --coverage    find out anew which statements the tests use, of all files or of those that are named
  *   --again       forget the verdicts of the chosen mutants first
  *
  * Exits with 1 when a mutant survives that mutants-accepted.json does not have.
@@ -70,7 +71,8 @@ function choose(mutants) {
 async function runSome() {
   const known = verdicts(FOLDER);
   const open = chosen.filter(({ id }) => !known.get(id)?.killed && !known.get(id)?.timedOut);
-  const plan = planFor(open, found, { known, unusable, most: Number(options.tests) });
+  const usable = files.length > 0 ? found.filter(({ file }) => files.includes(file)) : found;
+  const plan = planFor(open, usable, { known, unusable, most: Number(options.tests) });
   if (plan.files.length === 0) return false;
   writeFileSync(join(FOLDER, 'plan.json'), JSON.stringify(plan));
   const before = sizeOf(FOLDER);

@@ -389,6 +389,21 @@ describeEachServer('a delivery', (url) => {
     expect(third).toEqual(expected);
   });
 
+  test('that is redelivered tells listeners that its execution is queued again', async () => {
+    const { redis, keys, add, read, passOn } = await open();
+    await add(['k']);
+    const entries = await read('a');
+    const subscriber = await openConnection(url(), 'commands');
+    onTestFinished(() => closeConnection(subscriber));
+    const heard: string[] = [];
+    subscriber.on('message', (_, message) => heard.push(String(message)));
+    await subscriber.subscribe(`${keys.prefix}events:k`);
+    await redis.set(keys.listeners, '1', 'EX', 60);
+    await passOn(entries, 'b');
+    await waitFor(() => heard.length > 0);
+    expect(heard[0]).toMatch(/^\d+ queued \d+\n/);
+  });
+
   test('whose record has moved on is removed without effect', async () => {
     const { redis, keys, add, read } = await open();
     await add(['k']);

@@ -767,3 +767,25 @@ describeOnAnyServer('a rate limit', (url) => {
     expect(await bench.apply([second!], () => [wide])).toEqual([null]);
   });
 });
+
+describeOnAnyServer('a debounce', (url) => {
+  const gatesOf = (): AdmissionCheck[] => [{ kind: 'debounce', key: 'D', settleMs: 60_000 }];
+
+  test('lets the retries of an execution that it admitted pass, although a later submission waits', async () => {
+    const bench = await openBench(url());
+    for (const key of [undefined, 'admitted']) {
+      await bench.add(key);
+      const [first] = await bench.read();
+      await bench.settle([again(first!)]); // its next attempt, which has passed its limits
+      await nextMillisecond(bench.redis);
+      await bench.add('later');
+      const [retried, later] = await bench.read();
+      expect([keyOf(retried!), keyOf(later!)]).toEqual([keyOf(first!), 'later']);
+      expect(await bench.apply([later!], gatesOf)).toEqual(['parked']);
+      expect(await bench.apply([retried!], gatesOf)).toEqual([null]);
+      await bench.settle([completed(retried!)]);
+      await bench.cancel('later');
+    }
+    expect(await bench.redis.exists(`${bench.keys.prefix}debounce:D`)).toBe(0);
+  });
+});
