@@ -1,0 +1,70 @@
+/** What scripts publish, and to whom: each change of an execution to those who listen, and a new head of the schedule to schedulers. */
+import { expect, onTestFinished, test } from 'vitest';
+import { closeConnection, importBuilt, openConnection } from '../support/built.js';
+import { type Fleet, openFleet } from '../support/fleet.js';
+import { describeEachServer } from '../support/suites.js';
+import { waitFor } from '../support/wait.js';
+
+const { ensureGroups } =
+  await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { LISTENED_FOR } = await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
+
+describeEachServer('what is published', (url) => {
+  async function open(): Promise<Fleet> {
+    const fleet = await openFleet(url());
+    fleet.leavesWork();
+    await ensureGroups(fleet.redis, keysOf(fleet.name));
+    return fleet;
+  }
+
+  /** Returns the messages on a channel of the docket, as they come. */
+  async function listen({ key }: Fleet, channel: string): Promise<string[]> {
+    const subscriber = await openConnection(url(), 'commands');
+    onTestFinished(() => closeConnection(subscriber));
+    const heard: string[] = [];
+    subscriber.on('message', (_, message) => heard.push(String(message)));
+    await subscriber.subscribe(key(channel));
+    return heard;
+  }
+
+  const statesOf = (heard: readonly string[]) => heard.map((message) => message.split(' ')[1]);
+
+  test('tells listeners each state of an execution, up to its end', async () => {
+    const fleet = await open();
+    const heard = await listen(fleet, 'events:k');
+    await fleet.redis.set(fleet.key('listeners'), LISTENED_FOR.all, 'EX', 60);
+    await fleet.docket.add('noop', {}, { key: 'k' });
+    await fleet.docket.cancel('k');
+    await waitFor(() => heard.length === 2);
+    expect(statesOf(heard)).toEqual(['queued', 'cancelled']);
+  });
+
+  test('tells those who wait for results that a key has a new execution, and how each ends', async () => {
+    const fleet = await open();
+    const heard = await listen(fleet, 'events:k');
+    await fleet.redis.set(fleet.key('listeners'), LISTENED_FOR.ends, 'EX', 60);
+    for (let i = 0; i < 2; i++) {
+      await fleet.docket.add('noop', {}, { key: 'k' });
+      await fleet.docket.cancel('k');
+    }
+    await waitFor(() => heard.length === 4);
+    expect(statesOf(heard)).toEqual(['queued', 'cancelled', 'queued', 'cancelled']);
+  });
+
+  test('tells schedulers when an execution is due before all others, and of no other', async () => {
+    const fleet = await open();
+    const heard = await listen(fleet, 'wake');
+    for (const [key, when] of [
+      ['second', '2h'],
+      ['third', '3h'],
+      ['first', '1h'],
+    ] as const) {
+      await fleet.docket.add('noop', {}, { key, when });
+    }
+    const dueOf = (key: string) => fleet.redis.zscore(fleet.key('schedule'), `k${key}`);
+    const expected = [await dueOf('second'), await dueOf('first')].map(String);
+    await waitFor(() => heard.length === 2);
+    expect(heard).toEqual(expected);
+  });
+});
