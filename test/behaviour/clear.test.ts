@@ -87,6 +87,18 @@ describeEachServer('clear', (url) => {
     },
   );
 
+  test.each([100, 200, 60_000, 3_600_000, 5_000_000_000])(
+    'keeps the record for its executionTtl, however many bytes that takes in the message: %i ms',
+    async (executionTtl) => {
+      const redis = await stage.redis();
+      await stage.docket({ executionTtl }).add(note, {}, { key: 'k' });
+      await stage.docket().clear();
+      const ttlMs = await redis.pttl(stage.key('run:k'));
+      expect(ttlMs).toBeLessThanOrEqual(executionTtl);
+      if (executionTtl > 3_000_000) expect(ttlMs).toBeGreaterThan(executionTtl - 1_200_000);
+    },
+  );
+
   test('removes what another version has moved, which does not say when it was placed', async () => {
     const docket = stage.docket({ executionTtl: 0 });
     const redis = await stage.redis();

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Settlement, Token } from '../../src/redis/delivery-store.js';
 import type { Entry } from '../../src/redis/entry.js';
 import type { Keys } from '../../src/redis/keys.js';
+import { REROUTED_MEMBERS } from '../../src/redis/schema.js';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
 import { recordingLogger } from '../support/logger.js';
@@ -288,6 +289,35 @@ describeEachServer('a delivery', (url) => {
     expect(await settle(redis, keys, reroutes)).toEqual({ fenced: [], errors: [] });
     expect((await redis.zrange(keys.schedule, '0', '-1')).sort()).toEqual(['kk', 'llean']);
     expect(await record('k')).toMatchObject({ s: 'scheduled', e: '' });
+  });
+
+  test('that moves on has the counts that its settlement gives it, and keeps its due time only where that says so', async () => {
+    const { redis, keys, read } = await open();
+    const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 60_000, null, {});
+    await redis.xadd(keys.work, '1-1', 'k', 'k', 'm', message); // in 1970
+    await redis.hset(keys.record('k'), { s: 'queued', g: '1', e: 'w1-1', t: 'noop' });
+    const [first] = await read('a');
+    const counts = { deliveries: 3, charges: 2, reroutes: 1 };
+    await settle(redis, keys, [{ ...again(first!), ...counts, keepsDue: true } as Settlement]);
+    const [second] = await read('a');
+    expect(second).toMatchObject({ ...counts, dueMs: 1 });
+    await settle(redis, keys, [again(second!)]);
+    const [third] = await read('a');
+    expect(third).toMatchObject({ deliveries: 0, charges: 0, reroutes: 0 });
+    expect(third!.dueMs).toBeGreaterThan(1);
+  });
+
+  test('is remembered when it is rerouted, as one of a bounded number: those that are due last are kept', async () => {
+    const { redis, keys, add, read } = await open();
+    const rerouted = `${keys.prefix}rerouted:noop`;
+    const others = Array.from({ length: REROUTED_MEMBERS }, (_, i) => [1, `kother${i}`]).flat();
+    await redis.zadd(rerouted, ...others);
+    await add(['k']);
+    const [entry] = await read('a');
+    await settle(redis, keys, [{ ...again(entry!, 60_000), reroutes: 1, recalledFor: 'noop' } as Settlement]);
+    expect(await redis.zcard(rerouted)).toBe(REROUTED_MEMBERS);
+    expect(await redis.zscore(rerouted, 'kk')).not.toBeNull();
+    await redis.del(keys.schedule, keys.record('k'));
   });
 
   test('whose entry was deleted by hand takes no other of its batch with it', async () => {

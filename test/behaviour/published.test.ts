@@ -5,10 +5,11 @@ import { type Fleet, openFleet } from '../support/fleet.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { ensureGroups } =
+const { claim, ensureGroups, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
-const { LISTENED_FOR } = await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
+const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
+const { LISTENED_FOR, PROGRESS } = await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 
 describeEachServer('what is published', (url) => {
   async function open(): Promise<Fleet> {
@@ -50,6 +51,35 @@ describeEachServer('what is published', (url) => {
     }
     await waitFor(() => heard.length === 4);
     expect(statesOf(heard)).toEqual(['queued', 'cancelled', 'queued', 'cancelled']);
+  });
+
+  test.each([
+    ['says with the end what came of it', {}, '\n\nr\nresult'],
+    [
+      'leaves the outcome to the record, which has more to tell where there was progress',
+      { [PROGRESS.updated]: 1 },
+      '\n',
+    ],
+  ])('has a line for each field, whatever is in it, and %s', async (_, progress, behind) => {
+    const fleet = await open();
+    const { redis } = fleet;
+    const keys = keysOf(fleet.name);
+    const heard = await listen(fleet, 'events:k');
+    await redis.set(keys.listeners, LISTENED_FOR.all, 'EX', 60);
+    await fleet.docket.add('noop', {}, { key: 'k' });
+    const blocking = await openConnection(url(), 'blocking', { longestBlockMs: 100 });
+    onTestFinished(() => closeConnection(blocking));
+    const [entry] = await readEntries(blocking, keys, { consumer: 'me', count: 1, blockMs: 1 });
+    const { token } = entry!;
+    await claim(redis, keys, 'two\nlines', [{ key: 'k', token, attempt: 1 }]);
+    if (Object.keys(progress).length > 0) await redis.hset(keys.record('k'), progress);
+    const ended = { kind: 'ended', token, record: 'k', ttlMs: 60_000, state: 'completed' } as const;
+    const outcome = { result: Buffer.from('result'), error: null, errorLine: '', endsChainOf: '', message: null };
+    await settle(redis, keys, [{ ...ended, ...outcome }]);
+    await waitFor(() => heard.length === 3);
+    expect(statesOf(heard)).toEqual(['queued', 'running', 'completed']);
+    expect(heard[1]).toMatch(/\ntwo lines\n/);
+    expect(heard[2]!.split('two lines')[1]).toBe(behind);
   });
 
   test('tells schedulers when an execution is due before all others, and of no other', async () => {

@@ -358,6 +358,22 @@ describeEachServer('permits', (url) => {
     expect(await bench.apply([gone!], gatesOf)).toEqual(['refused']);
   });
 
+  test('are waited for by an execution although the one behind it meets an error', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    for (const key of ['holder', 'waits', 'bad']) await bench.add(key);
+    const [holder, waits, bad] = await bench.read();
+    expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
+    await bench.redis.del(bench.keys.record('bad'));
+    await bench.redis.set(bench.keys.record('bad'), 'no record', 'EX', 600);
+    expect(await bench.apply([waits!, bad!], gatesOf)).toEqual(['parked', 'failed']);
+    expect(await bench.redis.exists(bench.keys.failures)).toBe(0);
+    await bench.settle([completed(holder!)]);
+    const [woken] = await bench.read();
+    expect(keyOf(woken!)).toBe('waits');
+    await bench.settle([completed(woken!)]);
+  });
+
   test('go with the entry of an execution whose key was replaced while the answer to its admission was lost', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
