@@ -708,6 +708,16 @@ describeOnAnyServer('a rate limit', (url) => {
     },
   );
 
+  test('has room again when an execution that it counted is cancelled before it started', async () => {
+    const bench = await openBench(url());
+    await bench.add('k');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], () => [rate(1)])).toEqual([null]);
+    await bench.settle([{ ...again(first!, 'front'), booking: '1 R' } as Settlement]);
+    await bench.cancel('k');
+    expect(await bench.redis.exists(`${bench.keys.prefix}rate:R`)).toBe(0);
+  });
+
   test('no longer has room for an execution whose admission was answered too late', async () => {
     const bench = await openBench(url());
     for (const key of ['a', 'b']) await bench.add(key);
