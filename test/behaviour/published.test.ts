@@ -37,8 +37,10 @@ describeEachServer('what is published', (url) => {
     await fleet.redis.set(fleet.key('listeners'), LISTENED_FOR.all, 'EX', 60);
     await fleet.docket.add('noop', {}, { key: 'k' });
     await fleet.docket.cancel('k');
-    await waitFor(() => heard.length === 2);
-    expect(statesOf(heard)).toEqual(['queued', 'cancelled']);
+    await fleet.docket.add('noop', {}, { key: 'k', when: '1h' });
+    await fleet.docket.cancel('k');
+    await waitFor(() => heard.length === 4);
+    expect(statesOf(heard)).toEqual(['queued', 'cancelled', 'scheduled', 'cancelled']);
   });
 
   test('tells those who wait for results that a key has a new execution, and how each ends', async () => {
@@ -80,6 +82,27 @@ describeEachServer('what is published', (url) => {
     expect(statesOf(heard)).toEqual(['queued', 'running', 'completed']);
     expect(heard[1]).toMatch(/\ntwo lines\n/);
     expect(heard[2]!.split('two lines')[1]).toBe(behind);
+  });
+
+  test('tells of the end of a run of a chain, and of the run that follows it', async () => {
+    const fleet = await open();
+    const { redis } = fleet;
+    const keys = keysOf(fleet.name);
+    const heard = await listen(fleet, 'events:k');
+    await fleet.docket.add('noop', {}, { key: 'k' });
+    const blocking = await openConnection(url(), 'blocking', { longestBlockMs: 100 });
+    onTestFinished(() => closeConnection(blocking));
+    const [entry] = await readEntries(blocking, keys, { consumer: 'me', count: 1, blockMs: 1 });
+    await redis.set(keys.listeners, LISTENED_FOR.all, 'EX', 60);
+    await settle(redis, keys, [
+      {
+        ...{ kind: 'followed', token: entry!.token, record: 'k', ttlMs: 60_000, state: 'completed' },
+        ...{ due: { delayMs: 60_000 }, message: entry!.message!, id: '', errorLine: '', chain: '{}' },
+      },
+    ]);
+    await waitFor(() => heard.length === 2);
+    expect(statesOf(heard)).toEqual(['completed', 'scheduled']);
+    await fleet.docket.cancel('k');
   });
 
   test('tells schedulers when an execution is due before all others, and of no other', async () => {

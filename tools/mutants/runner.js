@@ -13,14 +13,15 @@ import { pathToFileURL } from 'node:url';
 import { TestRunner } from 'vitest';
 import { note, verdicts } from './journal.js';
 import { includedBy } from './mutants.js';
-import { COPY, FOLDER, luaFiles, scriptsOf } from './sandbox.js';
+import { COPY, FOLDER, luaFiles, planOf, scriptsOf } from './sandbox.js';
 
 const built = join(COPY, 'dist/src/redis/scripts');
 process.env.MUTANTS_SCRIPTS = `${built}-${process.pid}.json`; // for threads and child processes
 
 const original = scriptsOf(luaFiles);
 writeFileSync(process.env.MUTANTS_SCRIPTS, JSON.stringify(original));
-const plan = JSON.parse(readFileSync(join(FOLDER, 'plan.json'), 'utf8'));
+const part = Number(process.env.MUTANTS_PART);
+const plan = JSON.parse(readFileSync(planOf(part), 'utf8'));
 let known = verdicts(FOLDER);
 const isDecided = (id) => known.get(id)?.killed !== undefined || known.get(id)?.timedOut !== undefined;
 
@@ -67,7 +68,7 @@ export default class MutantRunner extends TestRunner {
       state.todo.length === 0 || state.needsCheck || (state.unclear.has(state.todo[0]) && !state.isChecked);
     state.id = isCheck ? undefined : state.todo[0];
     state.isTried = false;
-    note(FOLDER, { process: process.pid, begun: state.id ?? 'none', test: state.name });
+    note(FOLDER, { part, process: process.pid, begun: state.id ?? 'none', test: state.name });
     await use(state.id);
     test.result.state = 'run';
     test.result.errors = undefined;
@@ -110,14 +111,21 @@ export default class MutantRunner extends TestRunner {
       this.#decide(failed.isSecond ? 'killed' : 'unclear', failed.error);
     }
     if (!hasFailed) return;
-    note(FOLDER, { process: process.pid, givenUp: true, test: state.name, isBroken: failed === undefined, error });
+    note(FOLDER, {
+      part,
+      process: process.pid,
+      givenUp: true,
+      test: state.name,
+      isBroken: failed === undefined,
+      error,
+    });
     state.todo.length = 0;
   }
 
   /** Notes what became of the mutant whose turn it is. */
   #decide(result, error) {
     const id = this.state.todo.shift();
-    note(FOLDER, { process: process.pid, id, test: this.state.name, result, ...(error && { error }) });
+    note(FOLDER, { part, process: process.pid, id, test: this.state.name, result, ...(error && { error }) });
     if (result === 'killed') known.set(id, { killed: true });
   }
 }

@@ -22,6 +22,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What is known from earlier runs, and the copy. */
 export const FOLDER = process.env.DOCKET_MUTANTS ?? join(tmpdir(), 'docket-mutants');
 export const COPY = join(FOLDER, 'copy');
+/** The file with the plan of one process. */
+export const planOf = (part) => join(FOLDER, `plan-${part}.json`);
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const LUA = join(ROOT, 'src/redis/scripts');
 const COPIED = ['bin', 'dist', 'docs', 'examples', 'src', 'templates', 'test', 'tools'];
@@ -88,7 +90,7 @@ export async function runTests(args, env, isUnderWay = () => true) {
       cwd: COPY,
       env: { ...process.env, DOCKET_MUTANTS: FOLDER, ...env }, // tests have a folder for temporary files of their own
       detached: true, // a group of its own, so that it can be ended with its test processes
-      stdio: ['ignore', openSync(join(FOLDER, 'vitest.log'), 'w'), 'inherit'],
+      stdio: ['ignore', openSync(join(FOLDER, `vitest-${env.MUTANTS_PART ?? 'coverage'}.log`), 'w'), 'inherit'],
     },
   );
   const end = () => endGroup(child.pid);

@@ -321,6 +321,43 @@ describeEachServer('permits', (url) => {
     }
   });
 
+  test('are not taken by others while those who wait for them are left to a scheduler, which is woken', async () => {
+    const bench = await openBench(url());
+    const subscriber = await openConnection(url(), 'commands');
+    onTestFinished(() => closeConnection(subscriber));
+    const heard: string[] = [];
+    subscriber.on('message', (_, message) => heard.push(String(message)));
+    await subscriber.subscribe(`${bench.keys.prefix}wake`);
+    const needs: Record<string, AdmissionCheck[]> = { a: [slot('A')], b: [slot('B')] };
+    const gatesOf = (delivery: Delivery) => needs[keyOf(delivery)] ?? [slot('A'), slot('B')];
+    for (const key of ['a', 'b', ...Array.from({ length: VAIN_WAKES + 1 }, (_, i) => `both${i}`)]) await bench.add(key);
+    const [a, b, ...both] = await bench.read();
+    expect(await bench.apply([a!, b!], gatesOf)).toEqual([null, null]);
+    expect(await bench.apply(both, gatesOf)).toEqual(both.map(() => 'parked'));
+    expect(heard).toEqual([]);
+    await bench.settle([completed(a!)]); // those who wait for it need the other one, too
+    expect(await bench.redis.zrange(bench.keys.wakes, '0', '-1')).toEqual(['A']);
+    await waitFor(() => heard.length === 1);
+    needs.late = [slot('A')];
+    await bench.add('late');
+    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    await bench.move();
+    expect((await bench.read()).map(keyOf)).toEqual(['late']);
+  });
+
+  test('are counted anew by a sweep that sees all of them, and free ones go to those who wait', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    await bench.redis.hset(`${bench.keys.prefix}held`, 'A', 1); // nobody has it
+    await bench.add('k');
+    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    await lookAtPermits(bench);
+    const [woken] = await bench.read();
+    expect(woken!.holdsPermits).toBe(true);
+    await bench.settle([completed(woken!)]);
+    expect(await bench.left()).toEqual([]);
+  });
+
   test('of a redelivered execution belong to its successor: a late settle releases nothing', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
@@ -707,6 +744,28 @@ describeOnAnyServer('a rate limit', (url) => {
       expect(await bench.redis.zcount(`${bench.keys.prefix}rate:R`, Date.now() - perMs, '+inf')).toBe(1);
     },
   );
+
+  test('counts an execution that did not start no longer while it waits, and once when it is claimed again', async () => {
+    const bench = await openBench(url());
+    const gates: Record<string, AdmissionCheck[]> = { k: [rate(2), slot('A')], holder: [slot('A')] };
+    const gatesOf = (delivery: Delivery) => gates[keyOf(delivery)] ?? [rate(2)];
+    await bench.add('k');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], gatesOf)).toEqual([null]);
+    await bench.settle([{ ...again(first!, 'front'), booking: '1 R' } as Settlement]);
+    const [second] = await bench.read();
+    await bench.settle([{ ...again(second!, 'work'), booking: '1 R' } as Settlement]); // without its permit
+    await bench.add('holder');
+    await bench.add('next');
+    const [third, holder, next] = await bench.read();
+    expect(await bench.apply([holder!, third!], gatesOf)).toEqual([null, 'parked']);
+    expect(await bench.redis.exists(`${bench.keys.prefix}rate:R`)).toBe(0);
+    await bench.settle([completed(holder!)]);
+    const [woken] = await bench.read();
+    expect(await bench.apply([woken!], gatesOf)).toEqual([null]);
+    await bench.settle([{ ...again(woken!, 'front'), booking: '1 R' } as Settlement]);
+    expect(await bench.apply([...(await bench.read()), next!], gatesOf)).toEqual([null, null]);
+  });
 
   test('has room again when an execution that it counted is cancelled before it started', async () => {
     const bench = await openBench(url());
