@@ -1,7 +1,8 @@
 /**
  * Checks that the tests notice when a rule is taken out of a script: leaves out one statement of the Lua files at a time, or negates one
  * condition, and runs tests that use that statement. It needs `dist` and redis-server, and changes nothing in the repository.
- * What it finds out is kept in a folder for temporary files (DOCKET_MUTANTS), and a later run goes on from there.
+ * What it finds out is kept in a folder for temporary files (DOCKET_MUTANTS), and a later run goes on from there. That a mutant survives
+ * a test is forgotten when the file of the test changes. Where tests or scripts were added, first find out what they run (`--coverage`).
  *
  *   node tools/mutate-scripts.js                          all mutants
  *   node tools/mutate-scripts.js --script settle,_rates   those of some Lua files
