@@ -22,6 +22,7 @@ const { heartbeat, liveLeases } =
 const { seedChains } = await importBuilt<typeof import('../../src/redis/chain-store.js')>('redis/chain-store.js');
 const { reportProgress } =
   await importBuilt<typeof import('../../src/redis/progress-store.js')>('redis/progress-store.js');
+const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 const note = task('note', (_args: {}, { key }) => key);
@@ -68,6 +69,17 @@ describeEachServer('a record of another type', (url) => {
     expect(await Promise.all(executions.filter(({ key }) => key !== 'bad').map((one) => one.result()))).toEqual(GOOD);
     expect(await quarantined(redis, stage.key('failures'))).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
     await waitFor(async () => (await redis.xlen(stage.key('work'))) === 0);
+  });
+
+  test('is quarantined when it becomes due, and not in the place of what was due before it', async () => {
+    const { redis, keys } = await addWithBad({ when: '1h' });
+    await ensureGroups(redis, keys);
+    const members = [...GOOD, 'bad'].map((key) => `k${key}`);
+    await redis.zadd(keys.schedule, ...members.flatMap((member, i) => [i + 1, member]));
+    await moveDue(redis, keys);
+    expect(await quarantined(redis, keys.failures)).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
+    expect(await redis.xlen(keys.work)).toBe(2);
+    await stage.finish({ note });
   });
 
   test('is quarantined when its entry is redelivered', async () => {
@@ -201,6 +213,7 @@ describeEachServer('an execution without a record', (url) => {
     ]);
     const [[, fields]] = (await redis.xrange(keys.failures, '-', '+')) as [[string, string[]]];
     expect(fields[fields.indexOf('message') + 1]).toContain(executions.at(-1)!.key);
+    expect(fields[fields.indexOf('lean') + 1]).toBe('1');
     ending.resolve();
   });
 

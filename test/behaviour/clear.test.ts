@@ -20,6 +20,7 @@ import { describeEachServer } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { runScript } = await importBuilt<typeof import('../../src/redis/script.js')>('redis/script.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
@@ -86,6 +87,69 @@ describeEachServer('clear', (url) => {
       expect(ttlMs).toBeLessThanOrEqual(3_600_000);
     },
   );
+
+  test.each([100, 200, 60_000, 3_600_000, 5_000_000_000])(
+    'keeps the record for its executionTtl, however many bytes that takes in the message: %i ms',
+    async (executionTtl) => {
+      const redis = await stage.redis();
+      await stage.docket({ executionTtl }).add(note, {}, { key: 'k' });
+      await stage.docket().clear();
+      const ttlMs = await redis.pttl(stage.key('run:k'));
+      expect(ttlMs).toBeLessThanOrEqual(executionTtl);
+      if (executionTtl > 3_000_000) expect(ttlMs).toBeGreaterThan(executionTtl - 1_200_000);
+    },
+  );
+
+  test('keeps the record for as long as usual when the message was cut off', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await docket.add(note, {}, { key: 'k' });
+    await redis.del(stage.key('work'));
+    const id = await redis.xadd(stage.key('work'), '*', 'k', 'k', 'm', Buffer.from([0x97, 1, 0xa1, 0x6e]));
+    await redis.hset(stage.key('run:k'), 'e', `w${id}`);
+    expect(await docket.clear()).toBe(1);
+    expect(await redis.hget(stage.key('run:k'), 's')).toBe('cancelled');
+    expect(await redis.pttl(stage.key('run:k'))).toBeGreaterThan(0);
+  });
+
+  test('leaves what was placed without a record after the call began', async () => {
+    const docket = stage.docket({ executionTtl: 0 });
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await docket.add(note, { n: 1 });
+    const [generation, ...lastIds] = (await runScript(redis, 'watermark', [keys.work], [keys.prefix])) as Buffer[];
+    await docket.add(note, { n: 2 });
+    const args = [keys.prefix, generation!, lastIds.join(' '), 'w', '-', '+', 128];
+    const [removed] = (await runScript(redis, 'clear-queued', [keys.work, keys.front, keys.schedule], args)) as [
+      number,
+    ];
+    expect(removed).toBe(1);
+    expect(await redis.xlen(keys.work)).toBe(1);
+    expect(await docket.clear()).toBe(1);
+  });
+
+  test('goes on behind the last member that stayed, though one before it has gone meanwhile', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    for (const key of ['first', 'second']) await docket.add(note, {}, { key, when: '1h' });
+    const [generation, ...lastIds] = (await runScript(redis, 'watermark', [keys.work], [keys.prefix])) as Buffer[];
+    for (const key of ['last', 'later']) await docket.add(note, {}, { key, when: '2h' });
+    let [last, stayed]: unknown[] = ['', '0'];
+    const look = async (count: number) => {
+      const args = [keys.prefix, generation!, lastIds.join(' '), '', count, String(last), String(stayed)];
+      const names = [keys.work, keys.front, keys.schedule];
+      const [removed, ...position] = (await runScript(redis, 'clear-parked', names, args)) as [number, Buffer, Buffer];
+      [last, stayed] = position;
+      return removed;
+    };
+    expect([await look(2), String(stayed)]).toEqual([0, '2']);
+    await docket.cancel('later');
+    expect(await look(1)).toBe(1);
+    expect((await redis.zrange(keys.schedule, '0', '-1')).sort()).toEqual(['kfirst', 'klast']);
+    expect(await look(2)).toBe(1);
+    expect(await docket.clear()).toBe(1);
+  });
 
   test('removes what another version has moved, which does not say when it was placed', async () => {
     const docket = stage.docket({ executionTtl: 0 });

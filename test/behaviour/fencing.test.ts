@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Settlement, Token } from '../../src/redis/delivery-store.js';
 import type { Entry } from '../../src/redis/entry.js';
 import type { Keys } from '../../src/redis/keys.js';
+import { BATCH_BYTES, REROUTED_MEMBERS } from '../../src/redis/schema.js';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
 import { recordingLogger } from '../support/logger.js';
@@ -292,6 +293,82 @@ describeEachServer('a delivery', (url) => {
     expect(await record('k')).toMatchObject({ s: 'scheduled', e: '' });
   });
 
+  test('that moves on has the counts that its settlement gives it, and keeps its due time only where that says so', async () => {
+    const { redis, keys, read } = await open();
+    const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 60_000, null, {});
+    await redis.xadd(keys.work, '1-1', 'k', 'k', 'm', message); // in 1970
+    await redis.hset(keys.record('k'), { s: 'queued', g: '1', e: 'w1-1', t: 'noop' });
+    const [first] = await read('a');
+    const counts = { deliveries: 3, charges: 2, reroutes: 1 };
+    await settle(redis, keys, [{ ...again(first!), ...counts, keepsDue: true } as Settlement]);
+    const [second] = await read('a');
+    expect(second).toMatchObject({ ...counts, dueMs: 1 });
+    await settle(redis, keys, [again(second!)]);
+    const [third] = await read('a');
+    expect(third).toMatchObject({ deliveries: 0, charges: 0, reroutes: 0 });
+    expect(third!.dueMs).toBeGreaterThan(1);
+  });
+
+  test('is remembered when it is rerouted, as one of a bounded number: those that are due last are kept', async () => {
+    const { redis, keys, add, read } = await open();
+    const rerouted = `${keys.prefix}rerouted:noop`;
+    const others = Array.from({ length: REROUTED_MEMBERS }, (_, i) => [1, `kother${i}`]).flat();
+    await redis.zadd(rerouted, ...others);
+    await add(['k']);
+    const [entry] = await read('a');
+    await settle(redis, keys, [{ ...again(entry!, 60_000), reroutes: 1, recalledFor: 'noop' } as Settlement]);
+    expect(await redis.zcard(rerouted)).toBe(REROUTED_MEMBERS);
+    expect(await redis.zscore(rerouted, 'kk')).not.toBeNull();
+    await redis.del(keys.schedule, keys.record('k'));
+  });
+
+  test('that fails is kept with its own error, beside others that fail in one batch', async () => {
+    const { redis, keys, add, read } = await open();
+    await add(['a', 'b']);
+    const settlements = (await read('a')).map(
+      (entry) => ({ ...failed(entry), failure: { ...FAILURE, errorLine: `no ${entry.record}` } }) as Settlement,
+    );
+    await settle(redis, keys, settlements, { ttlMs: 60_000, maxCount: 9, maxBytes: 99_999 });
+    const kept = (await redis.xrange(keys.failures, '-', '+')) as [string, string[]][];
+    const textOf = (fields: string[], name: string) => fields[fields.indexOf(name) + 1];
+    expect(kept.map(([, fields]) => ['kind', 'key', 'line'].map((name) => textOf(fields, name)))).toEqual([
+      ['failed', 'a', 'no a'],
+      ['failed', 'b', 'no b'],
+    ]);
+  });
+
+  test('that fails removes a bounded number of bytes of failures that are too many', async () => {
+    const { redis, keys, add, read } = await open();
+    for (let i = 0; i < 6; i++) await redis.xadd(keys.failures, '*', 'message', 'x'.repeat(BATCH_BYTES));
+    await add(['k']);
+    const [entry] = await read('a');
+    const settlement = { ...failed(entry!), failure: FAILURE } as Settlement;
+    await settle(redis, keys, [settlement], { ttlMs: 60_000, maxCount: 1, maxBytes: 99_999 });
+    expect(await redis.xlen(keys.failures)).toBe(5);
+  });
+
+  test('whose key was replaced while it ran is reported when it is settled, and writes nothing', async () => {
+    const { redis, keys, add, read, replace, record } = await open();
+    await add(['k']);
+    const [entry] = await read('a');
+    await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }]);
+    await replace('k');
+    const successor = await record('k');
+    expect((await settle(redis, keys, [completed(entry!)])).fenced.map(({ token }) => token)).toEqual([entry!.token]);
+    expect(await record('k')).toEqual(successor);
+  });
+
+  test.each([0, 60_000])('that was cancelled while it ran ends when it is to go on in %i ms', async (delayMs) => {
+    const { redis, keys, add, read, record } = await open();
+    await add(['k']);
+    const [entry] = await read('a');
+    await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }]);
+    await redis.hset(keys.record('k'), 'z', '1');
+    expect(await settle(redis, keys, [again(entry!, delayMs)])).toEqual({ fenced: [], errors: [] });
+    expect([await redis.xlen(keys.work), await redis.zcard(keys.schedule)]).toEqual([0, 0]);
+    expect(await record('k')).toMatchObject({ s: 'cancelled', e: '' });
+  });
+
   test('whose entry was deleted by hand takes no other of its batch with it', async () => {
     const { redis, keys, add, read, record } = await open();
     await add(['a1', 'a2', 'a3']);
@@ -389,6 +466,21 @@ describeEachServer('a delivery', (url) => {
       return { ...entry, token: third[i]!.token, deliveries: 2, admissionStage: stages[i]! } satisfies Entry;
     });
     expect(third).toEqual(expected);
+  });
+
+  test('that is redelivered tells listeners that its execution is queued again', async () => {
+    const { redis, keys, add, read, passOn } = await open();
+    await add(['k']);
+    const entries = await read('a');
+    const subscriber = await openConnection(url(), 'commands');
+    onTestFinished(() => closeConnection(subscriber));
+    const heard: string[] = [];
+    subscriber.on('message', (_, message) => heard.push(String(message)));
+    await subscriber.subscribe(`${keys.prefix}events:k`);
+    await redis.set(keys.listeners, '1', 'EX', 60);
+    await passOn(entries, 'b');
+    await waitFor(() => heard.length > 0);
+    expect(heard[0]).toMatch(/^\d+ queued \d+\n/);
   });
 
   test('whose record has moved on is removed without effect', async () => {

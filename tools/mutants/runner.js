@@ -1,23 +1,27 @@
 // In a test process: runs each test once with every mutant that is planned for it, in place of once. The scripts are replaced
 // between two runs, so a mutant costs no more than the test itself.
 //
-// A test that fails is run again without a mutant. If it fails then, too, something was left broken, perhaps by the mutant: the
-// verdict is unclear, and the process is given up (mutate-scripts.js). With such a mutant the test is first run without it next time,
-// in a new process.
+// A test that fails with a mutant is run again without it, and then with it once more. Only a test that fails both times, and
+// passes in between, kills the mutant: a machine that stood still makes a test fail once.
+//
+// If it also fails without the mutant, something was left broken, perhaps by the mutant: the verdict is unclear, and the process is
+// given up (mutate-scripts.js). In the next process the test is first run without the mutant. If it passes, and fails with the mutant,
+// the mutant is killed, whatever it leaves behind.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TestRunner } from 'vitest';
 import { note, verdicts } from './journal.js';
 import { includedBy } from './mutants.js';
-import { COPY, FOLDER, luaFiles, scriptsOf } from './sandbox.js';
+import { COPY, FOLDER, luaFiles, planOf, scriptsOf } from './sandbox.js';
 
 const built = join(COPY, 'dist/src/redis/scripts');
 process.env.MUTANTS_SCRIPTS = `${built}-${process.pid}.json`; // for threads and child processes
 
 const original = scriptsOf(luaFiles);
 writeFileSync(process.env.MUTANTS_SCRIPTS, JSON.stringify(original));
-const plan = JSON.parse(readFileSync(join(FOLDER, 'plan.json'), 'utf8'));
+const part = Number(process.env.MUTANTS_PART);
+const plan = JSON.parse(readFileSync(planOf(part), 'utf8'));
 let known = verdicts(FOLDER);
 const isDecided = (id) => known.get(id)?.killed !== undefined || known.get(id)?.timedOut !== undefined;
 
@@ -51,14 +55,20 @@ export default class MutantRunner extends TestRunner {
     if (todo.length === 0) test.mode = 'skip';
     test.repeats = Number.POSITIVE_INFINITY;
     test.retry = 0;
-    this.state = { name, todo, needsCheck: todo.some((id) => known.get(id)?.unclear.has(name)), isChecked: false };
+    const unclear = new Set(todo.filter((id) => known.get(id)?.unclear.has(name)));
+    this.state = { name, todo, unclear, needsCheck: false, isChecked: false };
     return super.onBeforeRunTask(test);
   }
 
   async onBeforeTryTask(test) {
     const { state } = this;
-    state.id = state.needsCheck ? undefined : state.todo[0];
-    note(FOLDER, { process: process.pid, begun: state.id ?? 'none', test: state.name });
+    // Vitest goes on without `onAfterRetryTask` when it meets an error that it cannot describe.
+    if (state.isTried === false) this.#conclude(test);
+    const isCheck =
+      state.todo.length === 0 || state.needsCheck || (state.unclear.has(state.todo[0]) && !state.isChecked);
+    state.id = isCheck ? undefined : state.todo[0];
+    state.isTried = false;
+    note(FOLDER, { part, process: process.pid, begun: state.id ?? 'none', test: state.name });
     await use(state.id);
     test.result.state = 'run';
     test.result.errors = undefined;
@@ -67,18 +77,27 @@ export default class MutantRunner extends TestRunner {
 
   async onAfterRetryTask(test) {
     const { state } = this;
-    const hasFailed = test.result.state === 'fail';
-    const error = test.result.errors?.[0]?.message?.slice(0, 300);
-    if (state.id === undefined) this.#afterCheck(hasFailed, error);
-    else {
-      state.todo.shift();
-      state.needsCheck = hasFailed;
-      if (hasFailed) state.failed = { id: state.id, error, isCertain: state.isChecked };
-      else this.#decide(state.id, 'survived');
-    }
+    this.#conclude(test);
     if (state.todo.length > 0 || state.needsCheck) return;
     await use(undefined);
     test.result.state = 'skip'; // ends the repetitions
+  }
+
+  /** The test has run, with a mutant or without. */
+  #conclude(test) {
+    const { state } = this;
+    const hasFailed = test.result.state === 'fail';
+    const error = test.result.errors?.[0]?.message?.slice(0, 300);
+    state.isTried = true;
+    if (state.id === undefined) {
+      this.#afterCheck(hasFailed, error);
+      return;
+    }
+    const isSecond = state.failed !== undefined || state.unclear.has(state.id);
+    state.failed = hasFailed ? { error, isSecond } : undefined;
+    state.needsCheck = hasFailed;
+    state.isChecked = false;
+    if (!hasFailed) this.#decide('survived');
   }
 
   /** The test has run without a mutant. */
@@ -87,15 +106,26 @@ export default class MutantRunner extends TestRunner {
     const { failed } = state;
     state.needsCheck = false;
     state.isChecked = !hasFailed;
-    state.failed = undefined;
-    if (failed) this.#decide(failed.id, hasFailed && !failed.isCertain ? 'unclear' : 'killed', failed.error);
+    if (failed && (failed.isSecond || hasFailed)) {
+      state.failed = undefined;
+      this.#decide(failed.isSecond ? 'killed' : 'unclear', failed.error);
+    }
     if (!hasFailed) return;
-    note(FOLDER, { process: process.pid, givenUp: true, test: state.name, isBroken: failed === undefined, error });
+    note(FOLDER, {
+      part,
+      process: process.pid,
+      givenUp: true,
+      test: state.name,
+      isBroken: failed === undefined,
+      error,
+    });
     state.todo.length = 0;
   }
 
-  #decide(id, result, error) {
-    note(FOLDER, { process: process.pid, id, test: this.state.name, result, ...(error && { error }) });
+  /** Notes what became of the mutant whose turn it is. */
+  #decide(result, error) {
+    const id = this.state.todo.shift();
+    note(FOLDER, { part, process: process.pid, id, test: this.state.name, result, ...(error && { error }) });
     if (result === 'killed') known.set(id, { killed: true });
   }
 }

@@ -22,6 +22,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What is known from earlier runs, and the copy. */
 export const FOLDER = process.env.DOCKET_MUTANTS ?? join(tmpdir(), 'docket-mutants');
 export const COPY = join(FOLDER, 'copy');
+/** The file with the plan of one process. */
+export const planOf = (part) => join(FOLDER, `plan-${part}.json`);
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const LUA = join(ROOT, 'src/redis/scripts');
 const COPIED = ['bin', 'dist', 'docs', 'examples', 'src', 'templates', 'test', 'tools'];
 const COPIED_FILES = ['package.json', 'tsconfig.json', 'vitest.config.ts', 'README.md'];
@@ -87,16 +90,21 @@ export async function runTests(args, env, isUnderWay = () => true) {
       cwd: COPY,
       env: { ...process.env, DOCKET_MUTANTS: FOLDER, ...env }, // tests have a folder for temporary files of their own
       detached: true, // a group of its own, so that it can be ended with its test processes
-      stdio: ['ignore', openSync(join(FOLDER, 'vitest.log'), 'w'), 'inherit'],
+      stdio: ['ignore', openSync(join(FOLDER, `vitest-${env.MUTANTS_PART ?? 'coverage'}.log`), 'w'), 'inherit'],
     },
   );
   const end = () => endGroup(child.pid);
   process.once('exit', end);
+  for (const signal of SIGNALS) process.once(signal, endWithCommand);
   const timer = setInterval(() => isUnderWay() || end(), 1000);
   await new Promise((done) => child.once('exit', done));
   clearInterval(timer);
   process.off('exit', end);
+  for (const signal of SIGNALS) process.off(signal, endWithCommand);
 }
+
+/** Ends this process in the usual way when a signal comes, so that the command ends with it. */
+const endWithCommand = () => process.exit(130);
 
 /** Ends a command with its test processes. Their servers end with them. */
 function endGroup(pid) {

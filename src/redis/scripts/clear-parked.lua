@@ -17,14 +17,13 @@ local prefix = ARGV[1]
 --@include forget
 --@include clearing
 
-local limit, count, last, stayed = ARGV[4], tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local limit, count, last = ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local set = limit == '' and KEYS[3] or limits .. limit
 local rank = last ~= '' and redis.call('ZREVRANK', set, last)
-local first = rank and rank + 1 or stayed
-local members = redis.call('ZREVRANGE', set, first, first + count - 1)
+local stayed = rank and rank + 1 or tonumber(ARGV[7])
+local members = redis.call('ZREVRANGE', set, stayed, stayed + count - 1)
 
 local removed, looked_at, bytes = 0, 0, 0
-stayed = first
 
 -- Returns whether the member was removed. One that has lost its message is left to the scheduler, which reports it.
 local function clear(member)

@@ -321,6 +321,43 @@ describeEachServer('permits', (url) => {
     }
   });
 
+  test('are not taken by others while those who wait for them are left to a scheduler, which is woken', async () => {
+    const bench = await openBench(url());
+    const subscriber = await openConnection(url(), 'commands');
+    onTestFinished(() => closeConnection(subscriber));
+    const heard: string[] = [];
+    subscriber.on('message', (_, message) => heard.push(String(message)));
+    await subscriber.subscribe(`${bench.keys.prefix}wake`);
+    const needs: Record<string, AdmissionCheck[]> = { a: [slot('A')], b: [slot('B')] };
+    const gatesOf = (delivery: Delivery) => needs[keyOf(delivery)] ?? [slot('A'), slot('B')];
+    for (const key of ['a', 'b', ...Array.from({ length: VAIN_WAKES + 1 }, (_, i) => `both${i}`)]) await bench.add(key);
+    const [a, b, ...both] = await bench.read();
+    expect(await bench.apply([a!, b!], gatesOf)).toEqual([null, null]);
+    expect(await bench.apply(both, gatesOf)).toEqual(both.map(() => 'parked'));
+    expect(heard).toEqual([]);
+    await bench.settle([completed(a!)]); // those who wait for it need the other one, too
+    expect(await bench.redis.zrange(bench.keys.wakes, '0', '-1')).toEqual(['A']);
+    await waitFor(() => heard.length === 1);
+    needs.late = [slot('A')];
+    await bench.add('late');
+    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    await bench.move();
+    expect((await bench.read()).map(keyOf)).toEqual(['late']);
+  });
+
+  test('are counted anew by a sweep that sees all of them, and free ones go to those who wait', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    await bench.redis.hset(`${bench.keys.prefix}held`, 'A', 1); // nobody has it
+    await bench.add('k');
+    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    await lookAtPermits(bench);
+    const [woken] = await bench.read();
+    expect(woken!.holdsPermits).toBe(true);
+    await bench.settle([completed(woken!)]);
+    expect(await bench.left()).toEqual([]);
+  });
+
   test('of a redelivered execution belong to its successor: a late settle releases nothing', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
@@ -356,6 +393,22 @@ describeEachServer('permits', (url) => {
     expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
     await bench.redis.xdel(bench.keys.work, gone!.token.slice(1));
     expect(await bench.apply([gone!], gatesOf)).toEqual(['refused']);
+  });
+
+  test('are waited for by an execution although the one behind it meets an error', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    for (const key of ['holder', 'waits', 'bad']) await bench.add(key);
+    const [holder, waits, bad] = await bench.read();
+    expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
+    await bench.redis.del(bench.keys.record('bad'));
+    await bench.redis.set(bench.keys.record('bad'), 'no record', 'EX', 600);
+    expect(await bench.apply([waits!, bad!], gatesOf)).toEqual(['parked', 'failed']);
+    expect(await bench.redis.exists(bench.keys.failures)).toBe(0);
+    await bench.settle([completed(holder!)]);
+    const [woken] = await bench.read();
+    expect(keyOf(woken!)).toBe('waits');
+    await bench.settle([completed(woken!)]);
   });
 
   test('go with the entry of an execution whose key was replaced while the answer to its admission was lost', async () => {
@@ -692,6 +745,38 @@ describeOnAnyServer('a rate limit', (url) => {
     },
   );
 
+  test('counts an execution that did not start no longer while it waits, and once when it is claimed again', async () => {
+    const bench = await openBench(url());
+    const gates: Record<string, AdmissionCheck[]> = { k: [rate(2), slot('A')], holder: [slot('A')] };
+    const gatesOf = (delivery: Delivery) => gates[keyOf(delivery)] ?? [rate(2)];
+    await bench.add('k');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], gatesOf)).toEqual([null]);
+    await bench.settle([{ ...again(first!, 'front'), booking: '1 R' } as Settlement]);
+    const [second] = await bench.read();
+    await bench.settle([{ ...again(second!, 'work'), booking: '1 R' } as Settlement]); // without its permit
+    await bench.add('holder');
+    await bench.add('next');
+    const [third, holder, next] = await bench.read();
+    expect(await bench.apply([holder!, third!], gatesOf)).toEqual([null, 'parked']);
+    expect(await bench.redis.exists(`${bench.keys.prefix}rate:R`)).toBe(0);
+    await bench.settle([completed(holder!)]);
+    const [woken] = await bench.read();
+    expect(await bench.apply([woken!], gatesOf)).toEqual([null]);
+    await bench.settle([{ ...again(woken!, 'front'), booking: '1 R' } as Settlement]);
+    expect(await bench.apply([...(await bench.read()), next!], gatesOf)).toEqual([null, null]);
+  });
+
+  test('has room again when an execution that it counted is cancelled before it started', async () => {
+    const bench = await openBench(url());
+    await bench.add('k');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], () => [rate(1)])).toEqual([null]);
+    await bench.settle([{ ...again(first!, 'front'), booking: '1 R' } as Settlement]);
+    await bench.cancel('k');
+    expect(await bench.redis.exists(`${bench.keys.prefix}rate:R`)).toBe(0);
+  });
+
   test('no longer has room for an execution whose admission was answered too late', async () => {
     const bench = await openBench(url());
     for (const key of ['a', 'b']) await bench.add(key);
@@ -765,5 +850,27 @@ describeOnAnyServer('a rate limit', (url) => {
     await bench.passOn([first!.token]);
     const [second] = await bench.read();
     expect(await bench.apply([second!], () => [wide])).toEqual([null]);
+  });
+});
+
+describeOnAnyServer('a debounce', (url) => {
+  const gatesOf = (): AdmissionCheck[] => [{ kind: 'debounce', key: 'D', settleMs: 60_000 }];
+
+  test('lets the retries of an execution that it admitted pass, although a later submission waits', async () => {
+    const bench = await openBench(url());
+    for (const key of [undefined, 'admitted']) {
+      await bench.add(key);
+      const [first] = await bench.read();
+      await bench.settle([again(first!)]); // its next attempt, which has passed its limits
+      await nextMillisecond(bench.redis);
+      await bench.add('later');
+      const [retried, later] = await bench.read();
+      expect([keyOf(retried!), keyOf(later!)]).toEqual([keyOf(first!), 'later']);
+      expect(await bench.apply([later!], gatesOf)).toEqual(['parked']);
+      expect(await bench.apply([retried!], gatesOf)).toEqual([null]);
+      await bench.settle([completed(retried!)]);
+      await bench.cancel('later');
+    }
+    expect(await bench.redis.exists(`${bench.keys.prefix}debounce:D`)).toBe(0);
   });
 });
