@@ -104,6 +104,9 @@ const MOVING: ReplyMeaning = {
   advice: 'it goes on when all of them have arrived',
 };
 
+const FIND_MASTER =
+  'redis+sentinel:// and redis+cluster:// URLs find the master by themselves; a redis:// URL must name it';
+
 const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   NOREPLICAS: {
     problem: 'the server has too few good replicas to take writes',
@@ -119,11 +122,11 @@ const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   },
   READONLY: {
     problem: 'the server is a replica, which takes no writes',
-    advice: 'give the URL of the master',
+    advice: FIND_MASTER,
   },
   MASTERDOWN: {
     problem: 'the server is a replica whose master is down',
-    advice: 'give the URL of the master',
+    advice: FIND_MASTER,
   },
   LOADING: {
     problem: 'the server is loading its data',
@@ -135,7 +138,7 @@ const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   },
   MOVED: {
     problem: 'the keys of this docket are on another node of the cluster',
-    advice: 'give the URL as redis+cluster://, which finds it',
+    advice: 'a redis+cluster:// URL finds it by itself; replace a redis:// URL by one',
   },
   ASK: MOVING,
   TRYAGAIN: MOVING,
