@@ -104,8 +104,7 @@ const MOVING: ReplyMeaning = {
   advice: 'it goes on when all of them have arrived',
 };
 
-const FIND_MASTER =
-  'redis+sentinel:// and redis+cluster:// URLs find the master by themselves; a redis:// URL must name it';
+const FIND_MASTER = 'give the URL of the master; redis+sentinel:// and redis+cluster:// URLs find it by themselves';
 
 const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   NOREPLICAS: {
@@ -138,7 +137,7 @@ const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   },
   MOVED: {
     problem: 'the keys of this docket are on another node of the cluster',
-    advice: 'a redis+cluster:// URL finds it by itself; replace a redis:// URL by one',
+    advice: 'redis+cluster:// URLs follow them by themselves; a redis:// URL must become one',
   },
   ASK: MOVING,
   TRYAGAIN: MOVING,

@@ -123,7 +123,7 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket in a cluster
     expect(() => open(`${cluster.url}/3`, name)).toThrow('a cluster has database 0 only');
     const plain = await errorOf(open(`redis://${stranger.address}`, name));
     expect(plain).toMatch(
-      /the keys of this docket are on another node of the cluster: a redis\+cluster:\/\/ URL finds it by itself/,
+      /the keys of this docket are on another node of the cluster: redis\+cluster:\/\/ URLs follow them by themselves/,
     );
     expect(await errorOf(open('redis+cluster://127.0.0.1:1,127.0.0.1:2', name))).toContain(
       'no node of the cluster answers',

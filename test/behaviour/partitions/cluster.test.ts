@@ -7,6 +7,7 @@ import { importBuilt } from '../../support/built.js';
 import { divide, keyIn } from '../../support/partitions.js';
 import { REDIS_BINARY } from '../../support/redis-binary.js';
 import { startCluster, type TestCluster } from '../../support/replicated.js';
+import { startDocket } from '../../support/shell.js';
 import { silent } from '../../support/stage.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -172,8 +173,16 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
     const down = await cluster.owner(keysOfAll[1]!.work);
     const replica = await cluster.replicaOf(down);
     await docket.add(note, {}, { key: keyIn(1, COUNT) });
+    const where = ['--url', cluster.url, '--docket', docket.name];
+    const watching = startDocket(['watch', keyIn(1, COUNT), ...where]);
+    const top = startDocket(['top', '--json', ...where]);
+    onTestFinished(() => [watching, top].forEach((command) => void command.process.kill()));
+    await waitFor(() => watching.lines().length > 0 && top.lines().length > 0, { timeoutMs: 60_000 });
     await Promise.all([replica.kill(), down.kill()]);
     try {
+      await waitFor(() => watching.errors().includes('the connection to Redis is lost'), { timeoutMs: 60_000 });
+      const missed = `"problem":"partition ${keysOfAll[1]!.prefix.slice(0, -1)} does not answer"`;
+      await waitFor(() => top.output().includes(missed), { timeoutMs: 60_000 });
       const adding = waitFor(async () => {
         const error = await docket.add(note, {}, { key: keyIn(1, COUNT, 'y') }).then(
           () => null,
