@@ -133,7 +133,7 @@ export async function openConnection(
   if (role === 'subscriber') subscribeBySlot(redis);
   try {
     await firstReady(redis, role, (problem) => unavailable(url, problem, locator?.found), options.signal);
-    if (found.isSentinel) throw unavailable(url, mistakenSentinel(target));
+    if (keys && found.isSentinel) throw unavailable(url, mistakenSentinel(target));
     if (keys && !isSearched && found.isClusterNode) await checkOwner(redis, url, keys.prefix);
     isOpening = false;
     return redis;

@@ -299,7 +299,7 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     const { logger, lines } = recordingLogger();
     stage.work({ echo: task('echo', () => 'echo') }, { partitions: [3], healthcheckPort: 0, logger });
     const warned = await waitFor(() => lines.find(({ message }) => message.startsWith('--partitions names 3')));
-    expect(warned.message).toMatch(
+    expect(warned!.message).toMatch(
       /^--partitions names 3, but the docket has partitions 0 to 1: .* reads nothing until/,
     );
     const pages = lines.flatMap(({ fields }) => (fields.pages as string[] | undefined) ?? []);
