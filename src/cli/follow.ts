@@ -1,6 +1,7 @@
 /** Follows an execution to its end: what `docket watch` and `docket add --wait` do. Changes come by push, nothing is polled. */
 import type { Redis } from 'ioredis';
 import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { ExecutionSupersededError } from '../core/errors.js';
 import { isTerminal } from '../core/states.js';
 import type { StateEvent } from '../tasks/events.js';
@@ -16,7 +17,7 @@ import { viewFor, type WatchView } from './watch-view.js';
  * @throws ExecutionNotFoundError when its record is gone
  */
 export async function follow(docket: Docket, execution: Execution<unknown>, isJson: boolean): Promise<number> {
-  const redis = await docket.redis;
+  const redis = await connectionOf(docket, execution);
   const events = execution.subscribe()[Symbol.asyncIterator]();
   let interruption: number | null = null;
   const onSignal = (signal: NodeJS.Signals) => {
@@ -51,6 +52,13 @@ export async function follow(docket: Docket, execution: Execution<unknown>, isJs
   const code = ending ?? interruption;
   if (code === null) throw new ExecutionSupersededError(execution.key);
   return code;
+}
+
+/** Returns the connection to the partition that has the execution, of which changes are heard. */
+async function connectionOf(docket: Docket, { key }: Execution<unknown>): Promise<Redis> {
+  const { partitions } = internalsOf(docket);
+  const found = partitions.known.length > 1 ? await partitions.findRecord(key) : null;
+  return await (found ? found.partition.connection.open() : docket.redis);
 }
 
 /** Warns when the link to Redis is lost, during which no change is shown, and says when it is back. */

@@ -6,7 +6,10 @@ import type { Partition } from '../client/partition.js';
 import { changePartitions, PartitionsInUseError } from '../client/repartition.js';
 import { takeSnapshot } from '../client/snapshot.js';
 import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
+import { nodeOf } from '../doctor/node.js';
+import { hashTagOf } from '../redis/keys.js';
 import { MOST_PARTITIONS } from '../redis/schema.js';
+import { isClusterUrl } from '../redis/url.js';
 import type { Snapshot } from '../tasks/snapshot.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
@@ -22,6 +25,8 @@ interface PartitionRow {
   /** `null` for one that was removed and is drained. */
   readonly number: number | null;
   readonly tag: string;
+  /** The address of the master that has it; `null` without a cluster or Sentinel, and when it cannot be reached. */
+  readonly master: string | null;
   /** `null` when its server cannot be reached. */
   readonly totals: Snapshot['totals'] | null;
   /** Why it cannot be reached. */
@@ -73,11 +78,13 @@ async function show(docket: Docket, json: boolean): Promise<number> {
     printJson({ partitions: tags.length, version: version || null, all: rows });
     return exitCode;
   }
-  print(`${countText(tags.length, 'partition')}${version === '' ? '' : `, layout ${version}`}`);
+  print(countText(tags.length, 'partition'));
   const head = ['partition', 'hash tag', 'queued', 'scheduled', 'waiting', 'running', 'failures'];
+  const hasMasters = isClusterUrl(all[0]!.settings.url);
+  if (hasMasters) head.push('master');
   printTable(
     head,
-    rows.map((row, i) => cellsOf(row, all[i]!)),
+    rows.map((row, i) => [...cellsOf(row, all[i]!), ...(hasMasters ? [row.master ?? ''] : [])]),
     'none',
   );
   // The reason is too long for a cell, and its end says most.
@@ -91,16 +98,18 @@ async function show(docket: Docket, json: boolean): Promise<number> {
 async function rowOf(partition: Partition, number: number | null): Promise<PartitionRow> {
   const { tag } = partition;
   try {
-    const { totals } = await partition.run((redis, keys) => takeSnapshot(redis, keys, 0));
-    return { number, tag, totals, problem: null };
+    return await partition.run(async (redis, keys) => {
+      const { totals } = await takeSnapshot(redis, keys, 0);
+      return { number, tag, master: nodeOf(redis, partition.settings.url) || null, totals, problem: null };
+    });
   } catch (error) {
     if (!(error instanceof RedisUnavailableError)) throw error;
-    return { number, tag, totals: null, problem: error.message };
+    return { number, tag, master: null, totals: null, problem: error.message };
   }
 }
 
 function cellsOf({ number, totals }: PartitionRow, { settings }: Partition): (string | number)[] {
-  const names = [number ?? 'drained', settings.keys.prefix.slice(0, -1)];
+  const names = [number ?? 'drained', hashTagOf(settings.keys)];
   if (totals === null) return [...names, 'down', '', '', '', ''];
   const { queued, scheduled, waiting, paused, running, failures } = totals;
   return [...names, queued, scheduled, waiting + paused, running, failures];

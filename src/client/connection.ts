@@ -5,7 +5,7 @@
 import type { Redis } from 'ioredis';
 import { DocketClosedError, DocketError, RedisUnavailableError } from '../core/errors.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
-import { type DocketSettings, describeDocket, unusable } from '../redis/docket-settings.js';
+import { type DocketSettings, describeDocket, describePart, unusable } from '../redis/docket-settings.js';
 
 export class ProducerConnection {
   readonly #docket: DocketSettings;
@@ -105,11 +105,9 @@ export class ProducerConnection {
 
   /** Says of which partition the server could not be reached, if there are several. */
   #withPartition(error: unknown): unknown {
-    const { name, partition } = this.#docket;
+    const { partition } = this.#docket;
     if (partition === undefined || !(error instanceof RedisUnavailableError)) return error;
-    return new RedisUnavailableError(`partition ${partition} of docket '${name}': ${error.message}`, {
-      cause: error.cause,
-    });
+    return new RedisUnavailableError(`${describePart(this.#docket)}: ${error.message}`, { cause: error.cause });
   }
 
   async #reconnected(redis: Redis): Promise<void> {

@@ -1,6 +1,7 @@
 /** Changes the work of a docket in all ways but adding: cancels, strikes, pauses, clearing, failures that run again. */
 import { ExecutionSupersededError, RedisUnavailableError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
+import { countText } from '../core/text.js';
 import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import type { Criteria } from '../redis/listing-store.js';
@@ -142,9 +143,22 @@ export class Control {
       stopping.catch(() => undefined); // awaited below
       stopped.push(stopping);
     };
-    const removed = await this.#partitions.everywhere((one) => one.run((redis, keys) => clear(redis, keys, stop)));
+    const results = await this.#partitions.everywhere((one) =>
+      one
+        .run((redis, keys) => clear(redis, keys, stop))
+        .then(
+          (count) => ({ count, error: null }),
+          (error: unknown) => {
+            if (!(error instanceof RedisUnavailableError)) throw error;
+            return { count: 0, error };
+          },
+        ),
+    );
+    const removed = results.reduce((sum, { count }) => sum + count, 0);
+    const failed = results.find(({ error }) => error !== null);
+    if (failed) throw partlyCleared(failed.error!, { removed, isAlone: results.length === 1 });
     await Promise.all(stopped);
-    return removed.reduce((sum, count) => sum + count, 0);
+    return removed;
   }
 
   async runNow(key: string): Promise<boolean> {
@@ -241,4 +255,14 @@ function isKnown({ outcome }: Cancelled): boolean {
 
 function mostTelling(cancelled: readonly Cancelled[]): Cancelled {
   return OUTCOMES.flatMap((outcome) => cancelled.find((one) => one.outcome === outcome) ?? [])[0]!;
+}
+
+/** Says what was cleared although a partition could not be. */
+function partlyCleared(
+  error: RedisUnavailableError,
+  { removed, isAlone }: { readonly removed: number; readonly isAlone: boolean },
+): RedisUnavailableError {
+  if (isAlone) return error;
+  const done = `the other partitions were cleared (${countText(removed, 'execution')}), so clear once more when it answers`;
+  return new RedisUnavailableError(`${error.message}; ${done}`, { cause: error });
 }

@@ -361,7 +361,8 @@ export class Docket<Tasks extends TasksByName = {}> {
    * that a worker has already taken. A chain whose next run was pending ends; that of an automatic task is started again
    * within a minute: end it with `cancel`.
    * @returns how many executions were removed
-   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write. Of several partitions those that can be
+   *   reached are cleared, and the message says so
    */
   async clear(): Promise<number> {
     this.#checkOpen();

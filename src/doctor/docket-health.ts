@@ -12,6 +12,8 @@ import type { Failure } from '../tasks/failures.js';
 import { limitText } from '../tasks/limit-text.js';
 import type { Snapshot } from '../tasks/snapshot.js';
 import { type Finding, fail, ok, warn } from './finding.js';
+import { nodeOf, unreachedAdvice } from './node.js';
+import { checkCoverage, checkServer, readFacts } from './server.js';
 import { checkBacklog, checkFailing, checkSilent, type SilentConsumer } from './troubles.js';
 
 /** Makes all checks of the docket, and only reads. Only a thorough examination looks through all keys. */
@@ -49,28 +51,59 @@ export async function checkDocket(
 }
 
 /** The name of the finding about a partition that cannot be reached. */
-const UNREACHED = /^partition [\w.]+$/;
+const UNREACHED = /^(drained )?partition [\w.]+$/;
 
 /** Makes the checks of one partition in all others, too, and tells only what is wrong there. */
 async function checkPartitions(docket: Docket, isThorough: boolean): Promise<Finding[]> {
   const { partitions } = internalsOf(docket);
-  const [, ...others] = await partitions.load();
+  const [first, ...others] = await partitions.load();
   if (others.length === 0) return [];
+  const { tags } = partitions.routes.layout;
+  const { url } = first!.settings;
+  const servers = new Set([nodeOf(await docket.redis, url)]); // that of partition 0 is checked elsewhere
   const checked = await Promise.all(
-    others.map((partition) =>
-      partition
+    others.map((partition) => {
+      const { tag } = partition;
+      const name = tags.includes(tag) ? `partition ${tags.indexOf(tag)}` : `drained partition ${tag}`;
+      return partition
         .run(async (redis, keys) => {
-          const live = await liveWorkers(redis, keys);
-          const groups = STREAM_NAMES.map(async (name) => (await checkGroup(name, redis, keys[name], live)).finding);
-          const lost = isThorough ? [checkLost(redis, keys, live)] : [];
-          const findings = [checkReaders(live), ...(await Promise.all([...groups, ...lost]))];
-          return findings.map((finding) => ({ ...finding, check: `partition ${partition.tag}: ${finding.check}` }));
+          const node = nodeOf(redis, url);
+          const isNew = !servers.has(node);
+          servers.add(node);
+          const findings = await checkPartition(redis, keys, isThorough);
+          const named = findings.map((finding) => ({ ...finding, check: `${name}: ${finding.check}` }));
+          return [...named, ...(isNew ? await checkNode(redis, node) : [])];
         })
-        .catch((error: Error) => [fail(`partition ${partition.tag}`, error.message, 'look at its server')]),
-    ),
+        .catch((error: Error) => [fail(name, error.message, unreachedAdvice(url))]);
+    }),
   );
   const problems = checked.flat().filter(({ status }) => status !== 'ok');
   return problems.length > 0 ? problems : [ok('partitions', `${others.length + 1}, and nothing is wrong with them`)];
+}
+
+async function checkPartition(redis: Redis, keys: Keys, isThorough: boolean): Promise<Finding[]> {
+  const begin = performance.now();
+  const live = await liveWorkers(redis, keys);
+  const speed = speedOf('reading the list of its workers', performance.now() - begin);
+  const groups = STREAM_NAMES.map(async (name) => (await checkGroup(name, redis, keys[name], live)).finding);
+  const lost = isThorough ? [checkLost(redis, keys, live)] : [];
+  return [speed, checkReaders(live), ...(await Promise.all([...groups, ...lost]))];
+}
+
+/** Checks another master of the cluster: each has settings of its own. */
+async function checkNode(redis: Redis, node: string): Promise<Finding[]> {
+  const facts = await readFacts(redis);
+  if (!facts) return []; // that INFO is missing is found at the master of partition 0
+  const coverage = checkCoverage(facts, node);
+  return [...checkServer(facts), ...(coverage ? [coverage] : [])].map((finding) => ({
+    ...finding,
+    check: `${finding.check} of ${node}`,
+  }));
+}
+
+function speedOf(what: string, tookMs: number): Finding {
+  const detail = `${what} took ${spanText(tookMs)}`;
+  return tookMs > SLOW_MS ? warn('speed', detail, SLOW_ADVICE) : ok('speed', detail);
 }
 
 /** A partition that no worker reads keeps its work, and nothing of it starts. */
@@ -88,8 +121,7 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
     const snapshot = await docket.snapshot();
     const tookMs = performance.now() - begin;
     const detail = `a snapshot took ${spanText(tookMs)}`;
-    const advice = 'look at SLOWLOG, and at what else uses this server';
-    return { finding: tookMs > SLOW_MS ? warn(check, detail, advice) : ok(check, detail), snapshot };
+    return { finding: tookMs > SLOW_MS ? warn(check, detail, SLOW_ADVICE) : ok(check, detail), snapshot };
   } catch (error) {
     const cause = error instanceof Error ? error.cause : error;
     if (!isReplyError(cause)) throw error;
@@ -101,6 +133,7 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
 }
 
 const SLOW_MS = 1_000;
+const SLOW_ADVICE = 'look at SLOWLOG, and at what else uses this server';
 
 /** Turns a command that the user may not use into the finding of its check, so that the other checks go on. */
 function refusalIsFinding(checking: Promise<GroupCheck>): Promise<GroupCheck> {

@@ -1,16 +1,15 @@
 /** Looks for problems that keep a docket from working, or lose its work: for `docket doctor`, and for the dashboard. */
-import type { Socket } from 'node:net';
-import type { Redis } from 'ioredis';
 import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { spanText } from '../core/text.js';
+import { connectAdvice } from '../redis/connect-errors.js';
 import { describeDocket } from '../redis/docket-settings.js';
 import { isLinkError, LINK_IS_DOWN } from '../redis/link-errors.js';
 import { MasterNotFoundError } from '../redis/master-search.js';
 import { isReplyError, meaningOf } from '../redis/reply-errors.js';
-import { parseRedisUrl } from '../redis/url.js';
 import { checkDocket } from './docket-health.js';
 import { type Finding, fail, ok, warn } from './finding.js';
+import { nodeOf, unreachedAdvice } from './node.js';
 import { checkPermissions } from './permissions.js';
 import { checkClock, checkCoverage, checkServer, checkTopology, isReplica, readFacts } from './server.js';
 
@@ -55,28 +54,22 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
     findings.push(...(await group('docket', node, () => checkDocket(docket, redis, { keys, isThorough }))));
   } catch (error) {
     // Only failures on the way to the server come here; all others are findings of their checks.
-    findings.push(connectionFinding(error, describeDocket(settings), node));
+    findings.push(connectionFinding(error, { where: describeDocket(settings), url: settings.url, node }));
   }
   return findings;
 }
 
-/** Returns the address of the node that a search has found; '' where the URL itself has the address. */
-function nodeOf(redis: Redis, url: string): string {
-  const { kind } = parseRedisUrl(url);
-  const { remoteAddress, remotePort } = redis.stream as Partial<Socket>;
-  return (kind === 'cluster' || kind === 'sentinel') && remotePort ? `${remoteAddress}:${remotePort}` : '';
-}
-
 /** Says why the server was not reached. */
-function connectionFinding(error: unknown, where: string, node: string): Finding {
+function connectionFinding(error: unknown, { where, url, node }: Record<'where' | 'url' | 'node', string>): Finding {
   const check = 'connection';
   const { message, cause } = error as Error;
+  const helps = cause instanceof Error ? connectAdvice(cause) : null;
+  if (helps !== null) return fail(check, message, helps);
   const reply = [error, cause].find(isReplyError);
   if (reply) return refusal(check, reply, node);
   const detail = isLinkError(error) ? `${where} cannot be reached: ${LINK_IS_DOWN}` : message;
   const searched = cause instanceof MasterNotFoundError ? cause.advice : null;
-  const advice = 'make sure that Redis runs there and that --url (DOCKET_URL) has the right address, user and password';
-  return fail(check, detail, searched ?? advice);
+  return fail(check, detail, searched ?? unreachedAdvice(url));
 }
 
 /** Says that the server has refused a command, and which one it is when the URL does not tell. */

@@ -90,7 +90,8 @@ export function isReplica(facts: ServerFacts): boolean {
 
 function checkRole(facts: ServerFacts): Finding {
   if (!isReplica(facts)) {
-    return ok('role', `${facts.get('role') ?? 'unknown'}, ${facts.get('connected_slaves') ?? '0'} replicas`);
+    const replicas = Number(facts.get('connected_slaves') ?? 0);
+    return ok('role', `${facts.get('role') ?? 'unknown'}, ${replicas === 1 ? '1 replica' : `${replicas} replicas`}`);
   }
   return fail('role', 'the server is a replica, which refuses writes', 'give the URL of the master');
 }

@@ -24,7 +24,30 @@ export function connectReason(error: ConnectError): string {
   }
   if (/^(WRONGPASS|ERR invalid password)/.test(error.message)) return `wrong user name or password (${error.message})`;
   if (/^NOAUTH/.test(error.message)) return `the server asks for a password (${error.message})`;
+  if (isDatabaseMissing(error)) return `the server has no such database (${error.message})`;
   return error.message || String(error.code ?? error.name);
+}
+
+/** Returns what helps against the reason, beside a look at the server and the URL; `null` when nothing special does. */
+export function connectAdvice(error: ConnectError): string | null {
+  if (error.code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return 'give a host that the certificate names in the URL, or as connection.tls.servername';
+  }
+  if (isCertificateProblem(error)) return TLS_ADVICE;
+  if (isDatabaseMissing(error)) {
+    return 'change the number in --url (DOCKET_URL): a cluster has database 0 only, and one server as many as its setting databases says';
+  }
+  return /^(WRONGPASS|NOAUTH|ERR invalid password)/.test(error.message) ? LOGIN_ADVICE : null;
+}
+
+const TLS_ADVICE =
+  'if another authority signed the certificate, name its file as tls.caFile in the file of DOCKET_CONNECTION, or in NODE_EXTRA_CA_CERTS; otherwise make sure that the server speaks TLS on this port, and that its certificate is valid';
+const LOGIN_ADVICE =
+  'give the user name and password of the server in --url (DOCKET_URL), or in the file of DOCKET_CONNECTION';
+
+/** Whether the server refused the number of the database: it has fewer, or is a node of a cluster. */
+export function isDatabaseMissing({ message }: Error): boolean {
+  return /^ERR (DB index|invalid DB|SELECT is not allowed)/.test(message);
 }
 
 /** Whether the server would refuse the next attempt as well: it does not accept the user, or its certificate is not trusted. */

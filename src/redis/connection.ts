@@ -12,6 +12,8 @@ import { writeScriptsFast } from './command-bytes.js';
 import { connectorFor } from './connector.js';
 import { embeddedSocket } from './embedded.js';
 import { type Traffic, watchLink } from './link-watch.js';
+import { addressText } from './master-replies.js';
+import { MasterNotFoundError } from './master-search.js';
 import { explainReply, isForbidden, isMoved } from './reply-errors.js';
 import { resendRefused } from './resend.js';
 import { Secrets } from './secrets.js';
@@ -115,7 +117,7 @@ export async function openConnection(
   let isOpening = true;
   redis.on('error', (error: Error) => {
     if (isOpening && isPermanent(error)) return; // nobody waits for it: the caller gets the error
-    options.onUnavailable?.(unavailable(url, error));
+    options.onUnavailable?.(unavailable(url, error, locator?.found));
   });
   const found = answerReadyCheck(redis, target.kind === 'cluster');
   const traffic = settleAtEnd(redis);
@@ -131,7 +133,8 @@ export async function openConnection(
   if (target.kind !== 'memory') watchLink(redis, { traffic, patienceMs, alwaysAsks: role === 'subscriber' });
   if (role === 'subscriber') subscribeBySlot(redis);
   try {
-    await firstReady(redis, url, role, options.signal);
+    await firstReady(redis, role, (problem) => unavailable(url, problem, locator?.found), options.signal);
+    if (keys && found.isSentinel) throw unavailable(url, mistakenSentinel(target));
     if (keys && !isSearched && found.isClusterNode) await checkOwner(redis, url, keys.prefix);
     isOpening = false;
     return redis;
@@ -230,6 +233,14 @@ function authenticate(redis: Redis, { username, password }: Login): void {
   Object.assign(redis.options, { username, password });
 }
 
+/** A sentinel takes connections, and refuses every command that docket sends. */
+function mistakenSentinel(target: RedisTarget): MasterNotFoundError {
+  const address = target.kind === 'server' ? addressText(target) : 'host:26379';
+  const advice = 'give a redis+sentinel:// URL in --url (DOCKET_URL): SENTINEL MASTERS lists the names of the masters';
+  const problem = `the server is a sentinel: its URL is redis+sentinel://${address}/NAME, with the name of the master`;
+  return new MasterNotFoundError(problem, true, advice);
+}
+
 /** A node of a cluster that does not have the keys of the docket would refuse every command. */
 async function checkOwner(redis: Redis, url: string, key: string): Promise<void> {
   const error = await redis.exists(key).then(
@@ -268,8 +279,11 @@ function settleAtEnd(redis: Redis): Traffic {
  * Lets a user without INFO pass the check that the server is ready. ioredis lets such a user pass, too, but then writes
  * to the console (6.0). Only the check calls `info` with a callback. Returns what the check has found.
  */
-function answerReadyCheck(redis: Redis, isCluster: boolean): { readonly isClusterNode: boolean } {
-  const found = { isClusterNode: isCluster };
+function answerReadyCheck(
+  redis: Redis,
+  isCluster: boolean,
+): { readonly isClusterNode: boolean; readonly isSentinel: boolean } {
+  const found = { isClusterNode: isCluster, isSentinel: false };
   const info = redis.info.bind(redis) as (...args: unknown[]) => Promise<string>;
   redis.info = ((...args: unknown[]) => {
     const [callback] = args;
@@ -281,6 +295,7 @@ function answerReadyCheck(redis: Redis, isCluster: boolean): { readonly isCluste
     answered.then(
       (text) => {
         if (text !== '') found.isClusterNode = isClusterNode(text);
+        found.isSentinel = /^redis_mode:sentinel\r?$/m.test(text);
         learnShardChannels(redis, text, isCluster);
         callback(null, text);
       },
@@ -299,8 +314,8 @@ function connectionName(role: ConnectionRole, name: string | undefined): string 
 /** Connects, and resolves when the connection is ready. It rejects as `openConnection` does. */
 async function firstReady(
   redis: Redis,
-  url: string,
   role: ConnectionRole,
+  explained: (problem: Error | undefined) => RedisUnavailableError,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   signal?.throwIfAborted();
@@ -309,7 +324,7 @@ async function firstReady(
   const listen = { signal: settled.signal };
   try {
     await new Promise<void>((resolve, reject) => {
-      const fail = () => reject(unavailable(url, problem));
+      const fail = () => reject(explained(problem));
       const onError = (error: Error) => {
         problem = error;
         if (isPermanent(error)) fail();

@@ -2,7 +2,7 @@
 
 import { RedisUnavailableError } from '../core/errors.js';
 import type { ServerConnectionOptions } from '../core/server-connection.js';
-import type { Keys } from './keys.js';
+import { hashTagOf, type Keys } from './keys.js';
 import { isLinkError, LINK_IS_DOWN } from './link-errors.js';
 import { explainReply } from './reply-errors.js';
 import { maskUrl } from './url.js';
@@ -14,7 +14,7 @@ export interface DocketSettings {
   readonly connection: ServerConnectionOptions | null;
   /** Those of one partition; of partition 0 unless it is named. */
   readonly keys: Keys;
-  /** The tag of the partition to which the keys belong, for messages. @default the docket as a whole, or partition 0 */
+  /** The tag of the partition to which the keys belong, '0' for the first of several. @default the docket as a whole, or its only partition */
   readonly partition?: string | undefined;
   readonly executionTtlMs: number;
   readonly heartbeatIntervalMs: number;
@@ -25,9 +25,13 @@ export interface DocketSettings {
 }
 
 /** Names a docket in messages for people, with the password of its URL masked. */
-export function describeDocket({ name, url, partition }: Pick<DocketSettings, 'name' | 'url' | 'partition'>): string {
-  const docket = `docket '${name}' at ${maskUrl(url)}`;
-  return partition === undefined ? docket : `partition ${partition} of ${docket}`;
+export function describeDocket(settings: DocketSettings): string {
+  return `${describePart(settings)} at ${maskUrl(settings.url)}`;
+}
+
+/** Names a docket, and its partition if there are several. A partition is named by its hash tag, which no change of their number touches. */
+export function describePart({ name, partition, keys }: Pick<DocketSettings, 'name' | 'partition' | 'keys'>): string {
+  return partition === undefined ? `docket '${name}'` : `partition ${hashTagOf(keys)} of docket '${name}'`;
 }
 
 /** Makes the error of a caller whose work on a docket failed with an error of the server or of the link. */

@@ -53,6 +53,11 @@ export function channelPrefix(key: string, db: number): string {
   return db === 0 ? prefix : `${prefix}@${db}:`;
 }
 
+/** Returns the hash tag that all keys of a partition share, with its braces. */
+export function hashTagOf({ prefix }: Pick<Keys, 'prefix'>): string {
+  return prefix.slice(0, -1);
+}
+
 function namesBehind(prefix: string, suffixes: Readonly<Record<string, string>>): object {
   const names = Object.entries(suffixes).map(([name, suffix]) => {
     const start = prefix + suffix;

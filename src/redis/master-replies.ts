@@ -49,12 +49,12 @@ export function addressOf(host: unknown, port: unknown): Address | null {
 }
 
 /** Returns an address as text. Two addresses are the same when their texts are. */
-export function textOf({ host, port }: Address): string {
+export function addressText({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 export function unique(addresses: readonly Address[]): Address[] {
-  return [...new Map(addresses.map((address) => [textOf(address), address])).values()];
+  return [...new Map(addresses.map((address) => [addressText(address), address])).values()];
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import { connectReason, isRefusedForGood } from './connect-errors.js';
 import { type Access, askServer, firstAnswer, NoAnswerError, type Problem } from './first-answer.js';
-import { masterIn, ownersIn, sentinelsIn, textOf, unique } from './master-replies.js';
+import { addressText, masterIn, ownersIn, sentinelsIn, unique } from './master-replies.js';
 import { isClusterDisabled, isCommandUnknown } from './reply-errors.js';
 import type { Address } from './url.js';
 
@@ -92,7 +92,7 @@ export class SentinelSearch implements MasterSearch {
     const mistaken = problems.find(({ error }) => isCommandUnknown(error));
     if (mistaken) {
       return new MasterNotFoundError(
-        `${textOf(mistaken.address)} is no sentinel: give the addresses of sentinels, or the redis:// URL of one server`,
+        `${addressText(mistaken.address)} is no sentinel: give the addresses of sentinels, or the redis:// URL of one server`,
         true,
         'change --url (DOCKET_URL): sentinels usually listen on port 26379',
       );
@@ -133,7 +133,7 @@ export class ClusterSearch implements MasterSearch {
       const mistaken = problems.find((problem) => isClusterDisabled(problem.error));
       if (mistaken) {
         const advice = 'change redis+cluster:// in --url (DOCKET_URL) to redis://, or enable the cluster on the server';
-        const problem = `${textOf(mistaken.address)} is no cluster: give its URL as redis://`;
+        const problem = `${addressText(mistaken.address)} is no cluster: give its URL as redis://`;
         throw new MasterNotFoundError(problem, true, advice);
       }
       if (!problems.some((problem) => problem.error instanceof SlotUnserved)) {
@@ -141,7 +141,7 @@ export class ClusterSearch implements MasterSearch {
       }
       const unserved = problems
         .filter((one) => one.error instanceof SlotUnserved)
-        .map(({ address }) => textOf(address));
+        .map(({ address }) => addressText(address));
       const asked = `${unserved.slice(0, MOST_NAMED).join(', ')}${unserved.length > MOST_NAMED ? ', …' : ''}`;
       const problem = `no node of the cluster has slot ${slot}, in which the keys of this docket are (asked: ${asked})`;
       throw new MasterNotFoundError(problem, false, UNSERVED_ADVICE);
@@ -187,7 +187,7 @@ function shuffled(addresses: readonly Address[]): Address[] {
  * the order in which they were asked: an outage is logged again when its text changes.
  */
 function notAnswered(what: string, problems: readonly Problem[]): MasterNotFoundError {
-  const all = problems.map(({ address, error }) => `${textOf(address)}: ${connectReason(error)}`).sort();
+  const all = problems.map(({ address, error }) => `${addressText(address)}: ${connectReason(error)}`).sort();
   const more = all.length > MOST_NAMED ? `, and ${all.length - MOST_NAMED} more` : '';
   const isRefused = problems.every(({ error }) => isRefusedForGood(error));
   return new MasterNotFoundError(`${what} (${all.slice(0, MOST_NAMED).join('; ')}${more})`, isRefused);

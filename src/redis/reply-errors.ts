@@ -114,6 +114,8 @@ const MOVING: ReplyMeaning = {
   advice: 'it goes on when all of them have arrived',
 };
 
+const FIND_MASTER = 'give the URL of the master; redis+sentinel:// and redis+cluster:// URLs find it by themselves';
+
 const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   NOREPLICAS: {
     problem: 'the server has too few good replicas to take writes',
@@ -129,11 +131,11 @@ const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   },
   READONLY: {
     problem: 'the server is a replica, which takes no writes',
-    advice: 'give the URL of the master',
+    advice: FIND_MASTER,
   },
   MASTERDOWN: {
     problem: 'the server is a replica whose master is down',
-    advice: 'give the URL of the master',
+    advice: FIND_MASTER,
   },
   LOADING: {
     problem: 'the server is loading its data',
@@ -145,7 +147,7 @@ const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   },
   MOVED: {
     problem: 'the keys of this docket are on another node of the cluster',
-    advice: 'give the URL as redis+cluster://, which finds it',
+    advice: 'redis+cluster:// URLs follow them by themselves; a redis:// URL must become one',
   },
   ASK: MOVING,
   TRYAGAIN: MOVING,

@@ -4,7 +4,7 @@ import { assertNever } from '../core/assert.js';
 import type { Credential, ServerConnectionOptions, TlsOptions } from '../core/server-connection.js';
 import { aborted, within } from '../core/service.js';
 import type { Access } from './first-answer.js';
-import { ClusterSearch, type MasterSearch, SentinelSearch } from './master-search.js';
+import { addressText, ClusterSearch, type MasterSearch, SentinelSearch } from './master-search.js';
 import type { Secrets } from './secrets.js';
 import type { Address, ClusterTarget, SentinelTarget, ServerTarget, SocketTarget } from './url.js';
 
@@ -35,6 +35,8 @@ export interface ServerLocator {
   find(signal: AbortSignal): Promise<Address | { readonly path: string }>;
   /** Learns from a reply where the server is now. */
   learn(address: Address): void;
+  /** The address of the master that the last search found; `null` where none was found, or the URL has the address. */
+  readonly found: string | null;
 }
 
 export interface LocatorOptions {
@@ -56,6 +58,7 @@ export function locatorFor(
   const tls = tlsOf(target, settings);
   const { family } = settings;
   const search = searchFor(target, settings, key);
+  let found: string | null = null;
   const ask = async (source: LoginSource, signal: AbortSignal) => {
     const asked = await loginOf(source, { signal, timeoutMs });
     secrets.learn(asked);
@@ -75,10 +78,18 @@ export function locatorFor(
     hasFixedLogin: typeof username !== 'function' && typeof password !== 'function',
     login,
     async find(signal) {
-      if (search !== null) return await search.find(await askAs(signal), signal);
+      found = null;
+      if (search !== null) {
+        const address = await search.find(await askAs(signal), signal);
+        found = addressText(address);
+        return address;
+      }
       return target.kind === 'socket' ? { path: target.path } : (target as ServerTarget);
     },
     learn: (address) => search?.learn(address),
+    get found() {
+      return found;
+    },
   };
 }
 

@@ -1,12 +1,20 @@
 /** Explains why a connection cannot be used, and tells whether waiting could help. */
 import { RedisUnavailableError } from '../core/errors.js';
-import { connectReason, isRefusedForGood } from './connect-errors.js';
+import { connectReason, isDatabaseMissing, isRefusedForGood } from './connect-errors.js';
 import { MasterNotFoundError } from './master-search.js';
 import { maskUrl } from './url.js';
 
-/** Makes the error for a server that cannot be used, with its masked URL and the reason. */
-export function unavailable(url: string, cause: Error | undefined): RedisUnavailableError {
-  return new RedisUnavailableError(`cannot use Redis at ${maskUrl(url)}: ${reasonOf(cause)}`, cause && { cause });
+/**
+ * Makes the error for a server that cannot be used, with its masked URL and the reason.
+ * @param master - the address of the server, where sentinels or nodes have named it and not the URL
+ */
+export function unavailable(
+  url: string,
+  cause: Error | undefined,
+  master: string | null = null,
+): RedisUnavailableError {
+  const where = master === null ? maskUrl(url) : `${maskUrl(url)}, master ${master}`;
+  return new RedisUnavailableError(`cannot use Redis at ${where}: ${reasonOf(cause)}`, cause && { cause });
 }
 
 function reasonOf(error: Error | undefined): string {
@@ -17,5 +25,5 @@ function reasonOf(error: Error | undefined): string {
 /** Whether the next attempt would be refused as well. A wrong database is: the client would otherwise go on in 0. */
 export function isPermanent(error: Error): boolean {
   if (error instanceof MasterNotFoundError) return error.isPermanent;
-  return isRefusedForGood(error) || /^ERR (DB index|invalid DB)/.test(error.message);
+  return isRefusedForGood(error) || isDatabaseMissing(error);
 }

@@ -47,21 +47,22 @@ export class ConnectionPool {
 
   /**
    * Opens the connections of another partition. Keeps trying until `signal` aborts.
+   * @param nameOf - returns the fields that name the partition in the log
    * @throws RedisUnavailableError when trying again cannot help
    */
-  async openFor(keys: Keys, signal: AbortSignal): Promise<Connections> {
+  async openFor(keys: Keys, signal: AbortSignal, nameOf: () => object): Promise<Connections> {
     for (const shared of Object.values(this.first)) shared.setMaxListeners(0); // each partition adds a few
-    const own = await this.#openOwn(keys, signal);
+    const own = await this.#openOwn(keys, signal, nameOf);
     const connections = { ...this.first, ...own };
     this.#own.set(connections, own);
     if (this.#isClosed) await this.closeOf(connections);
-    else this.#options.watch.watch(own);
+    else this.#options.watch.watch(own, nameOf);
     return connections;
   }
 
-  async #openOwn(keys: Keys, signal: AbortSignal): Promise<Partial<Connections>> {
+  async #openOwn(keys: Keys, signal: AbortSignal, nameOf: () => object): Promise<Partial<Connections>> {
     const { docket, settings, watch } = this.#options;
-    const onUnavailable = (error: Error) => watch.logFailure(error);
+    const onUnavailable = (error: Error) => watch.logFailure(error, nameOf());
     const partition = { ...docket, keys };
     if (isClusterUrl(docket.url)) return await openConnections(partition, settings, signal, onUnavailable);
     const { name, longestPauseMs, longestReadMs } = settings;

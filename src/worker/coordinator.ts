@@ -26,6 +26,7 @@ import { requeueUnstarted, SharedParts } from './shared-parts.js';
 import { startThread } from './thread-starter.js';
 import { type Remaining, WaitLog } from './wait-log.js';
 import { HistoryWriter } from './watch/history-writer.js';
+import { PartitionLog } from './watch/partition-log.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -84,6 +85,7 @@ export class Coordinator {
       shared: this.#shared,
       supervisor: this.#supervisor,
       partitions: () => this.#partitions.all,
+      hasNoPartition: () => this.#partitions.hasNone,
       state: () => this.#state,
     });
     const pauses = () => this.pauses;
@@ -108,6 +110,11 @@ export class Coordinator {
     return [
       new DeadlineEnforcer({ dispatcher, abortGraceMs, drainTimeoutMs, logger }),
       progressWriter,
+      new PartitionLog({
+        health: () => (this.#state === 'ready' ? this.#readiness.partitions() : []),
+        everyMs: docket.heartbeatIntervalMs,
+        logger,
+      }),
       ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]
         : []),

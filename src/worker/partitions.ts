@@ -121,6 +121,11 @@ export class Partitions implements Places {
     return [...this.reached, ...[...this.#closing.keys()].flatMap(({ partition }) => partition ?? [])];
   }
 
+  /** Whether the layout is known, and has none of the partitions that the worker should read. */
+  get hasNone(): boolean {
+    return this.#isLayoutKnown && this.#open.size === 0;
+  }
+
   get tags(): readonly string[] {
     return this.#layout.tags;
   }
@@ -205,10 +210,17 @@ export class Partitions implements Places {
     }
     const fields = { partitions: layout.tags.length, reads: read.length, draining: layout.draining.length };
     if (layout.version !== '') this.#options.logger.info(fields, 'the partitions of the docket are known');
-    for (const number of pinned ?? []) {
-      if (number < layout.tags.length) continue;
-      this.#options.logger.warn({ partition: number }, `the docket has no partition ${number} at present`);
-    }
+    this.#warnOfMissing((pinned ?? []).filter((number) => number >= layout.tags.length));
+  }
+
+  /** Workers may be started before their partitions are there, so that these are read from their first moment on. */
+  #warnOfMissing(missing: readonly number[]): void {
+    if (missing.length === 0) return;
+    const last = this.#layout.tags.length - 1;
+    const those = last === 0 ? 'partition 0 only' : `partitions 0 to ${last}`;
+    const until = this.#open.size === 0 ? 'this worker reads nothing until they are there' : 'the others are read';
+    const problem = `--partitions names ${missing.join(', ')}, but the docket has ${those}: ${until}`;
+    this.#options.logger.warn({ missing }, `${problem}. 'docket partitions N' changes their number`);
   }
 
   #begin(tag: string, number: number): void {
@@ -247,7 +259,8 @@ export class Partitions implements Places {
     if (one.partition) return;
     const { connections } = this.#options;
     const keys = this.#keysOf(one.tag);
-    one.connections = one.tag === '' ? connections.first : await connections.openFor(keys, signal);
+    one.connections =
+      one.tag === '' ? connections.first : await connections.openFor(keys, signal, () => this.#nameOf(one));
     one.partition = new Partition({
       ...this.#options,
       connections: one.connections,
@@ -305,9 +318,13 @@ export class Partitions implements Places {
     }
   }
 
+  /** Returns the fields of a line about a partition. */
+  #nameOf({ number, tag }: PartitionState): object {
+    return { partition: number ?? `removed (${tag})` };
+  }
+
   /** Logs with the number of the partition, unless there is only one. */
   #loggerOf(one: PartitionState): WorkerLogger {
-    const fields = () => (this.#open.size > 1 ? { partition: one.number ?? `removed (${one.tag})` } : {});
-    return loggerWith(this.#options.logger, fields);
+    return loggerWith(this.#options.logger, () => (this.#open.size > 1 ? this.#nameOf(one) : {}));
   }
 }

@@ -18,6 +18,8 @@ const VERSION = versionOfPackage();
 /** How much longer than its block time a read may take before the worker is no longer listed. */
 const READ_MARGIN_MS = 1_000;
 
+const NO_PARTITION = 'the docket has none of the partitions that this worker reads';
+
 export type WorkerState = 'starting' | 'ready' | 'draining';
 
 export interface ReadinessOptions {
@@ -27,6 +29,8 @@ export interface ReadinessOptions {
   readonly supervisor: Pick<ThreadSupervisor, 'threadlessMs'>;
   /** Returns the partitions that the worker reads. */
   partitions(): readonly OpenPartition[];
+  /** Whether the docket is known to have none of the partitions that the worker should read. */
+  hasNoPartition(): boolean;
   state(): WorkerState;
 }
 
@@ -50,7 +54,7 @@ export class Readiness {
     const state = this.#options.state();
     switch (state) {
       case 'starting':
-        return 'the worker is starting';
+        return this.#options.hasNoPartition() ? NO_PARTITION : 'the worker is starting';
       case 'draining':
         return 'the worker is draining';
       case 'ready':
@@ -79,7 +83,7 @@ export class Readiness {
     if (supervisor.threadlessMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
     const partitions = this.partitions();
     if (partitions.some(({ reason }) => reason === null)) return null;
-    return partitions[0]?.reason ?? 'the docket has none of the partitions that this worker reads';
+    return partitions[0]?.reason ?? NO_PARTITION;
   }
 
   /** Says of each partition why the worker takes no work of it; `null` where it takes work. */

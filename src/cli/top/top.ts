@@ -88,7 +88,10 @@ const NO_ANSWER = 'Redis does not answer';
 
 /** Returns a text that is short enough for the first line. */
 function problemOf(error: unknown): string {
-  if (error instanceof RedisUnavailableError) return NO_ANSWER;
+  if (error instanceof RedisUnavailableError) {
+    const [partition] = /^partition \S+/.exec(error.message) ?? []; // of several, which are all needed
+    return partition === undefined ? NO_ANSWER : `${partition} does not answer`;
+  }
   return error instanceof Error ? error.message : String(error);
 }
 

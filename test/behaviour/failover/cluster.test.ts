@@ -123,11 +123,13 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket in a cluster
     expect(() => open(`${cluster.url}/3`, name)).toThrow('a cluster has database 0 only');
     const plain = await errorOf(open(`redis://${stranger.address}`, name));
     expect(plain).toMatch(
-      /the keys of this docket are on another node of the cluster: give the URL as redis\+cluster:\/\/, which finds it/,
+      /the keys of this docket are on another node of the cluster: redis\+cluster:\/\/ URLs follow them by themselves/,
     );
     expect(await errorOf(open('redis+cluster://127.0.0.1:1,127.0.0.1:2', name))).toContain(
       'no node of the cluster answers',
     );
+    const elsewhere = await errorOf(open(`redis://${stranger.address}/3`, name));
+    expect(elsewhere).toMatch(/: the server has no such database \(ERR SELECT is not allowed in cluster mode\)$/);
     const { code, errors } = await runDocket(['ls', '--docket', name, '--url', `redis://${stranger.address}`]);
     expect(errors).toMatch(/^docket: cannot use Redis at [^\n]*redis\+cluster:[^\n]*\n$/);
     expect(code).toBe(1);

@@ -53,6 +53,8 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket behind Senti
       const master = await servers.master();
       await master.kill();
       await waitFor(() => adds.refused.size > 0, WITHIN); // fails fast meanwhile
+      const named = `, master ${master.address}: `;
+      await waitFor(() => workers.every(({ lines }) => lines.some(({ message }) => message.includes(named))), WITHIN);
       const before = adds.acknowledged.size;
       await waitFor(() => adds.acknowledged.size > before + 50, WITHIN);
       expect((await servers.master()).port).not.toBe(master.port);
@@ -99,6 +101,9 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket behind Senti
     const { address } = await servers.master();
     expect(await errorOf(`redis+sentinel://${address}/tests`)).toContain(
       `${address} is no sentinel: give the addresses of sentinels, or the redis:// URL of one server`,
+    );
+    expect(await errorOf(`redis://${sentinel!.address}`)).toBe(
+      `cannot use Redis at redis://${sentinel!.address}: the server is a sentinel: its URL is redis+sentinel://${sentinel!.address}/NAME, with the name of the master`,
     );
     expect(await errorOf(`redis+sentinel://127.0.0.1:1,127.0.0.1:2/tests`)).toMatch(
       /no sentinel answers \(127\.0\.0\.1:1: the connection was refused: nothing listens there; 127\.0\.0\.1:2: /,

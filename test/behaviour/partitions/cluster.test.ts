@@ -7,6 +7,7 @@ import { importBuilt } from '../../support/built.js';
 import { divide, keyIn } from '../../support/partitions.js';
 import { REDIS_BINARY } from '../../support/redis-binary.js';
 import { startCluster, type TestCluster } from '../../support/replicated.js';
+import { startDocket } from '../../support/shell.js';
 import { silent } from '../../support/stage.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -172,8 +173,16 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
     const down = await cluster.owner(keysOfAll[1]!.work);
     const replica = await cluster.replicaOf(down);
     await docket.add(note, {}, { key: keyIn(1, COUNT) });
+    const where = ['--url', cluster.url, '--docket', docket.name];
+    const watching = startDocket(['watch', keyIn(1, COUNT), ...where]);
+    const top = startDocket(['top', '--json', ...where]);
+    onTestFinished(() => [watching, top].forEach((command) => void command.process.kill()));
+    await waitFor(() => watching.lines().length > 0 && top.lines().length > 0, { timeoutMs: 60_000 });
     await Promise.all([replica.kill(), down.kill()]);
     try {
+      await waitFor(() => watching.errors().includes('the connection to Redis is lost'), { timeoutMs: 60_000 });
+      const missed = `"problem":"partition ${keysOfAll[1]!.prefix.slice(0, -1)} does not answer"`;
+      await waitFor(() => top.output().includes(missed), { timeoutMs: 60_000 });
       const adding = waitFor(async () => {
         const error = await docket.add(note, {}, { key: keyIn(1, COUNT, 'y') }).then(
           () => null,
@@ -181,8 +190,8 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
         );
         return error instanceof RedisUnavailableError ? error : null;
       });
-      const { tag } = internalsOf(docket).partitions.known[1]!;
-      expect((await adding)!.message).toMatch(new RegExp(`^partition ${tag} of docket`));
+      const hashTag = keysOfAll[1]!.prefix.slice(0, -1);
+      expect((await adding)!.message).toContain(`partition ${hashTag} of docket`);
       const many = await docket.addMany(Array.from({ length: 600 }, (_, n) => call(note, { n })));
       expect(many).toHaveLength(600);
       for (let n = 0; n < 6; n++) expect((await docket.add(note, { n })).disposition).toBe('scheduled');
@@ -190,9 +199,15 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
       expect(await docket.getExecution(keyIn(2, COUNT, 'z'))).toMatchObject({ state: 'queued' });
       await expect(docket.getExecution('nobody')).rejects.toThrow(RedisUnavailableError);
       for (const one of [docket, open()])
-        await expect(one.snapshot()).rejects.toThrow(new RegExp(`^partition ${tag} of docket`));
+        await expect(one.snapshot()).rejects.toThrow(`partition ${hashTag} of docket`);
+      await expect(open().snapshot()).rejects.toThrow(new RegExp(`, master \\S+:(${down.port}|${replica.port}): `));
       const failed = (await examine(open())).filter(({ status }) => status === 'fail');
-      expect(failed.map(({ check }) => check)).toEqual([`partition ${tag}`]);
+      expect(failed.map(({ check }) => check)).toEqual(['partition 1']);
+      expect(failed[0]!.advice).toContain('redis-cli --cluster check');
+      await docket.add(note, {}, { key: keyIn(0, COUNT, 'cleared') });
+      await expect(docket.clear()).rejects.toThrow(/the other partitions were cleared \(\d+ executions?\)/);
+      const cleared = await docket.getExecution(keyIn(0, COUNT, 'cleared'));
+      expect(cleared?.state).not.toBe('queued');
     } finally {
       await down.start();
       await replica.start();

@@ -68,6 +68,8 @@ describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
       return up.map((line) => line.slice(-1)).join('') === '1101';
     });
     await waitFor(() => lines.some(({ level, fields }) => level === 'warn' && fields.partition === 2));
+    const saying = (text: RegExp) => waitFor(() => lines.some(({ message }) => text.test(message)));
+    await saying(/^no work is taken from partitions? (\d, )*2\b.*: Redis has answered no (heartbeat|read)/);
     const handles = await producer.addMany(
       [0, 1, 2, 3].map((partition) => call(echo, {}, { key: keyIn(partition, COUNT) })),
     );
@@ -76,6 +78,7 @@ describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
     await allow('~*');
     expect(await handles[2]!.result()).toBe('echo');
     await waitFor(async () => !(await page('/readyz')).text.includes('partitions'));
+    await saying(/^work is taken from partitions? (\d, )*2\b.* again, after \d+\.\d s$/);
   });
 
   test('a worker starts with the others, and reads it as soon as it can', async () => {

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import type { Keys } from '../../../src/redis/keys.js';
 import { importBuilt } from '../../support/built.js';
+import { recordingLogger } from '../../support/logger.js';
 import { anyTime, divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeOnRedis } from '../../support/suites.js';
@@ -291,6 +292,22 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     expect(await entriesOfAll(redis, name, COUNT)).toEqual([1, 0, 1, 0]);
     await stage.finish({ echo }, { partitions: [0, 2] });
     expect(await entriesOfAll(redis, name, COUNT)).toEqual([0, 0, 0, 0]);
+  });
+
+  test('with `partitions` waits for those that are not there yet, says so, and reads them once they are', async () => {
+    const { docket } = await divided(2);
+    const { logger, lines } = recordingLogger();
+    stage.work({ echo: task('echo', () => 'echo') }, { partitions: [3], healthcheckPort: 0, logger });
+    const warned = await waitFor(() => lines.find(({ message }) => message.startsWith('--partitions names 3')));
+    expect(warned!.message).toMatch(
+      /^--partitions names 3, but the docket has partitions 0 to 1: .* reads nothing until/,
+    );
+    const pages = lines.flatMap(({ fields }) => (fields.pages as string[] | undefined) ?? []);
+    const ready = await fetch(pages.find((page) => page.endsWith('/readyz'))!);
+    expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining('none of the partitions')]);
+    await divide(stage.docket(), COUNT);
+    const execution = await docket.add('echo' as never, {}, { key: keyIn(3, COUNT) });
+    expect(await execution.result()).toBe('echo');
   });
 
   test('reads partitions that are added while it runs, and those that are removed until they are empty', async () => {

@@ -24,6 +24,7 @@ function connector(overrides: Partial<ServerLocator>) {
     login: async () => ({ password: 'p' }),
     find: async () => Promise.reject(new Error('nobody knows it')),
     learn: () => {},
+    found: null,
     ...overrides,
   };
   const onLogin = (login: Login) => void steps.push(`login ${JSON.stringify(login)}`);

@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 const GUARDS = ['StrikeGuard', 'PauseGuard', 'CancelListener'];
-const KEEPERS = ['DeadlineEnforcer', 'ProgressWriter', 'SummaryLogger', 'HistoryWriter', 'Leases'];
+const KEEPERS = ['DeadlineEnforcer', 'ProgressWriter', 'PartitionLog', 'SummaryLogger', 'HistoryWriter', 'Leases'];
 const SUPPLIERS = ['Intake', 'Reclaimer', 'Scheduler', 'Seeder'];
 
 /** Names the services in the order in which they start and stop. */

@@ -1,7 +1,7 @@
 /** What a worker logs of an outage. */
 import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { ConnectionWatch } from '../../../../src/worker/watch/connection-watch.js';
 import { recordingLogger } from '../../../support/logger.js';
 
@@ -39,4 +39,35 @@ test('the next outage is logged like the first one', () => {
   }
   const outage = [expect.stringMatching(/broke: trying again$/), 'refused', expect.stringMatching(/answers again/)];
   expect(messagesOf(lines)).toEqual([...outage, ...outage]);
+});
+
+test('a server that breaks each new link, as one that became a replica does, does not fill the log', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { fail, lines, open, commands } = watched();
+  open();
+  for (let outage = 0; outage < 100; outage++) {
+    commands.emit('close');
+    fail('it is a replica');
+    commands.emit('ready');
+    vi.advanceTimersByTime(200);
+  }
+  expect(messagesOf(lines).filter((message) => message.endsWith('broke: trying again'))).toHaveLength(4);
+  expect(lines.length).toBeLessThanOrEqual(14);
+  expect(lines.some(({ fields }) => fields.repeated === 48)).toBe(true);
+});
+
+test('the end of a long outage is logged although its beginning was one of many', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { lines, open, commands } = watched();
+  open();
+  for (let outage = 0; outage < 5; outage++) {
+    commands.emit('close');
+    commands.emit('ready');
+  }
+  commands.emit('close');
+  vi.advanceTimersByTime(30_000);
+  commands.emit('ready');
+  expect(lines.at(-1)!.message).toMatch(/answers again, after 30\.0 s$/);
 });
