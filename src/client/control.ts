@@ -5,7 +5,7 @@ import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import type { Criteria } from '../redis/listing-store.js';
 import { removePauses } from '../redis/pause-store.js';
-import type { Cancelled, CancelTarget, Move } from '../redis/producer-store.js';
+import type { Cancelled, CancelTarget } from '../redis/producer-store.js';
 import type { ProgressRecord } from '../redis/record.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
@@ -19,7 +19,7 @@ import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
 import { checkId, type FailureSelection, partsOf, queryOf } from './failures.js';
 import type { OwnExecution } from './internals.js';
 import { sumOfCancels, sumOfRetries } from './merging.js';
-import { cancelIn, stopMove } from './moves.js';
+import { cancelIn, clearMovingFrom } from './moves.js';
 import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 import { pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
@@ -136,14 +136,9 @@ export class Control {
   }
 
   async clear(): Promise<number> {
-    const stopped: Promise<void>[] = [];
-    const stop = (key: string, move: Move) => {
-      const stopping = stopMove(this.#at, key, move);
-      stopping.catch(() => undefined); // awaited below
-      stopped.push(stopping);
-    };
-    const removed = await this.#partitions.everywhere((one) => one.run((redis, keys) => clear(redis, keys, stop)));
-    await Promise.all(stopped);
+    const removed = await this.#partitions.everywhere((one) =>
+      one.run((redis, keys) => clear(redis, keys, (key, move) => clearMovingFrom(this.#at, one, key, move))),
+    );
     return removed.reduce((sum, count) => sum + count, 0);
   }
 
