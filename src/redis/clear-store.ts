@@ -106,20 +106,13 @@ async function takeWatermark(redis: Redis, keys: Keys): Promise<Watermark> {
   return { generation, lastIds };
 }
 
-async function clearWaiting(
-  redis: Redis,
-  keys: Keys,
-  watermark: Watermark,
-  departures: Departures,
-): Promise<number> {
+async function clearWaiting(redis: Redis, keys: Keys, watermark: Watermark, departures: Departures): Promise<number> {
   let removed = 0;
   let cursor = '0';
   do {
     const [next, page] = await redis.hscan(keys.waiting, cursor, 'COUNT', BATCH_ITEMS);
     const limits = page.filter((_, i) => i % 2 === 0);
-    const counts = await Promise.all(
-      limits.map((limit) => clearParked(redis, keys, { watermark, limit, departures })),
-    );
+    const counts = await Promise.all(limits.map((limit) => clearParked(redis, keys, { watermark, limit, departures })));
     for (const count of counts) removed += count;
     cursor = next;
   } while (cursor !== '0');
