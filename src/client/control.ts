@@ -6,7 +6,7 @@ import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import type { Criteria } from '../redis/listing-store.js';
 import { removePauses } from '../redis/pause-store.js';
-import type { Cancelled, CancelTarget, Move } from '../redis/producer-store.js';
+import type { Cancelled, CancelTarget } from '../redis/producer-store.js';
 import type { ProgressRecord } from '../redis/record.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
@@ -20,7 +20,7 @@ import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
 import { checkId, type FailureSelection, partsOf, queryOf } from './failures.js';
 import type { OwnExecution } from './internals.js';
 import { sumOfCancels, sumOfRetries } from './merging.js';
-import { cancelIn, stopMove } from './moves.js';
+import { cancelIn, clearMovingFrom } from './moves.js';
 import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 import { pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
@@ -137,15 +137,9 @@ export class Control {
   }
 
   async clear(): Promise<number> {
-    const stopped: Promise<void>[] = [];
-    const stop = (key: string, move: Move) => {
-      const stopping = stopMove(this.#at, key, move);
-      stopping.catch(() => undefined); // awaited below
-      stopped.push(stopping);
-    };
     const results = await this.#partitions.everywhere((one) =>
       one
-        .run((redis, keys) => clear(redis, keys, stop))
+        .run((redis, keys) => clear(redis, keys, (key, move) => clearMovingFrom(this.#at, one, key, move)))
         .then(
           (count) => ({ count, error: null }),
           (error: unknown) => {
@@ -157,7 +151,6 @@ export class Control {
     const removed = results.reduce((sum, { count }) => sum + count, 0);
     const failed = results.find(({ error }) => error !== null);
     if (failed) throw partlyCleared(failed.error!, { removed, isAlone: results.length === 1 });
-    await Promise.all(stopped);
     return removed;
   }
 

@@ -11,11 +11,11 @@ import {
 } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
-import type { ExecutionRecord } from '../redis/record.js';
+import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
 import type { CancelResult } from '../tasks/cancelling.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions, SubscribeOptions } from '../tasks/execution.js';
-import type { ExecutionProgress } from '../tasks/progress.js';
+import type { ExecutionProgress, ProgressChange } from '../tasks/progress.js';
 import { type ExecutionSummary, executionSummary, inspectSummary } from '../tasks/summary.js';
 import { decodeError, decodeValue } from '../wire/codec.js';
 import { Envelope } from '../wire/envelope.js';
@@ -95,10 +95,7 @@ export class ExecutionHandle<R> implements Execution<R> {
 
   get progress(): ExecutionProgress {
     if (!this.#progress) {
-      this.#progress = new HandleProgress(async (change) => {
-        this.#checkStateKept();
-        return await this.#source.changeProgress(this.key, { generation: this.#init.generation }, change);
-      });
+      this.#progress = new HandleProgress((change) => this.#changeProgress(change));
       if (this.#record) this.#progress.adopt(this.#record.progress);
     }
     return this.#progress;
@@ -174,6 +171,21 @@ export class ExecutionHandle<R> implements Execution<R> {
         throw new ExecutionNotFoundError(key);
       },
     });
+  }
+
+  /** Changes the progress where the execution is: a worker may have moved it to another partition. */
+  async #changeProgress(change: ProgressChange): Promise<ProgressRecord> {
+    this.#checkStateKept();
+    const source = this.#source;
+    const owner = { generation: this.#init.generation };
+    try {
+      return await source.changeProgress(this.key, owner, change);
+    } catch (error) {
+      if (!(error instanceof ExecutionNotFoundError)) throw error;
+      await this.#read();
+      if (this.#source === source) throw error;
+      return await this.#source.changeProgress(this.key, owner, change);
+    }
   }
 
   #checkStateKept(): void {

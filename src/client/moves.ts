@@ -1,11 +1,12 @@
 /**
- * Cancels and replaces executions that a worker is moving from one partition to another.
+ * Cancels, replaces and clears executions that a worker is moving from one partition to another.
  *
- * Owns the rule that neither a cancel nor a replace is lost between the steps of a move. The record of the execution names the move,
+ * Owns the rule that neither a cancel nor a replace nor a clear is lost between the steps of a move. The record of the execution names the move,
  * so the move is stopped in the partition to which it leads. If the execution has arrived there before, it is cancelled or removed
  * there instead.
  */
 import { RedisUnavailableError } from '../core/errors.js';
+import { type ClearTarget, clearMoving } from '../redis/clear-store.js';
 import { describeDocket } from '../redis/docket-settings.js';
 import {
   type Cancelled,
@@ -50,6 +51,33 @@ async function follow(
   if (there?.outcome !== 'removed') return there; // it has arrived, and the worker removes it here
   await follow(at, partition, { ...target, stopped: move }, movesLeft - 1);
   return { state, outcome: 'removed', entries: 0 };
+}
+
+/**
+ * Removes an execution that a worker moves from this partition to another one, unless it has started there. So it ends once: what has
+ * started there stays, and the worker removes it here.
+ * @returns whether it was removed
+ * @throws RedisUnavailableError when a partition cannot be reached
+ */
+export async function clearMovingFrom(at: PartitionAt, from: Partition, key: string, move: Move): Promise<boolean> {
+  const { generation } = move;
+  return await clearThenHere(at, from, { key, generation, stopped: move }, MOST_MOVES);
+}
+
+/** Removes an execution where the move leads that `target` names, and then here. */
+async function clearThenHere(
+  at: PartitionAt,
+  here: Partition,
+  target: ClearTarget & { readonly stopped: Move },
+  movesLeft: number,
+): Promise<boolean> {
+  const { key, generation, stopped } = target;
+  const clear = async (partition: Partition, what: ClearTarget): Promise<boolean> => {
+    const { wasRemoved, move } = await partition.run((redis, keys) => clearMoving(redis, keys, what));
+    if (move === null || movesLeft === 0) return wasRemoved;
+    return await clearThenHere(at, partition, { ...what, stopped: move }, movesLeft - 1);
+  };
+  return (await clear(at(stopped.to), { key, generation, move: stopped })) && (await clear(here, target));
 }
 
 /** Removes the execution under a key in one partition, also if a worker moves it to another. Returns whether there was one. */

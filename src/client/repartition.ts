@@ -13,7 +13,7 @@ import { monotonicMs } from '../core/clock.js';
 import { DocketError, InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
 import { readClusterMap, tagsFor } from '../redis/cluster-map.js';
 import { describeDocket } from '../redis/docket-settings.js';
-import { findKeyed } from '../redis/keyed-store.js';
+import { findDeparting, findKeyed } from '../redis/keyed-store.js';
 import type { Keys } from '../redis/keys.js';
 import {
   beginLayoutChange,
@@ -140,15 +140,21 @@ class ChangeMarks {
     return taken.reduce((sum, count) => sum + count, 0);
   }
 
-  /** @throws PartitionsInUseError when executions would not be where their key or their limit leads */
+  /** @throws PartitionsInUseError when executions would not be where their key or their limit leads, or could be moved twice */
   async checkUnused(): Promise<void> {
     if ((await this.renew()) > 0) {
       throw new PartitionsInUseError('executions hold permits of limits, which would count anew');
     }
     for (const partition of [this.#first, ...this.#others]) {
-      const key = await partition.run((redis, keys) => findKeyed(redis, keys, () => this.#renewInTime()));
-      if (key === null) continue;
-      const what = `an execution under the key '${key}' has not ended, and its key would lead elsewhere`;
+      const onStep = () => this.#renewInTime();
+      const key = await partition.run((redis, keys) => findKeyed(redis, keys, onStep));
+      if (key !== null) {
+        const what = `an execution under the key '${key}' has not ended, and its key would lead elsewhere`;
+        throw new PartitionsInUseError(what);
+      }
+      const departing = await partition.run((redis, keys) => findDeparting(redis, keys, onStep));
+      if (departing === null) continue;
+      const what = `execution '${departing}' is on its way to another partition, and could run twice`;
       throw new PartitionsInUseError(what);
     }
     await this.renew();

@@ -33,26 +33,28 @@ export interface Seeded {
 /**
  * Starts the chains that nobody has started or that were lost, once for the whole fleet. When a worker starts
  * (`isStarting`), pending runs whose policy has changed get their new time.
+ * @param strikes - the version of the strikes at which the layout had the partition; `null` for any. When another one is current,
+ *   nothing is written, and `null` is returned
  */
 export async function seedChains(
   redis: Redis,
   keys: Keys,
   seeds: readonly Seed[],
-  isStarting: boolean,
-): Promise<Seeded> {
+  { isStarting, strikes }: { readonly isStarting: boolean; readonly strikes: string | null },
+): Promise<Seeded | null> {
   const tasks: string[] = [];
   const errors: string[] = [];
   for (const batch of batchesOf(seeds, { maxItems: BATCH_ITEMS })) {
-    const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
+    const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : '', strikes === null ? '' : `=${strikes}`];
     for (const { task, fingerprint, dueMs, retimedInMs, message, chain, priority } of batch) {
       const due = dueMs === null ? null : { atMs: dueMs };
       const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
       args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message, chain, priorityArgument(priority));
     }
-    const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as [
-      Buffer[],
-      Buffer[],
-    ];
+    const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as
+      | [Buffer[], Buffer[]]
+      | [];
+    if (reply.length === 0) return null;
     tasks.push(...reply[0].map(String));
     errors.push(...reply[1].map(String));
   }

@@ -230,12 +230,11 @@ export async function liveLeases(redis: Redis, keys: Keys, nowMs: number): Promi
   return new Map(live.map((consumer, i) => [consumer, Number(leaseMs[i]) || 0]));
 }
 
-/** Takes the worker off the list, and its consumer off the streams if nothing is pending on it. */
-export async function leave(redis: Redis, keys: Keys, consumer: string): Promise<void> {
-  await runScript(
-    redis,
-    'leave',
-    [keys.work, keys.front, keys.workers, keys.worker(consumer)],
-    [consumer, keys.prefix],
-  );
+/**
+ * Takes the worker off the list, and its consumer off the streams if nothing is pending on it.
+ * @param isForgotten - whether the docket has the partition no more: the last worker deletes its streams
+ */
+export async function leave(redis: Redis, keys: Keys, consumer: string, isForgotten = false): Promise<void> {
+  const names = [keys.work, keys.front, keys.workers, keys.worker(consumer)];
+  await runScript(redis, 'leave', names, [consumer, keys.prefix, isForgotten ? '1' : '']);
 }

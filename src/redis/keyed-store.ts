@@ -1,8 +1,12 @@
-/** Finds executions that were given keys and have not ended. A change of the partitions could make their keys lead elsewhere. */
+/**
+ * Finds executions that a change of the partitions must not meet: those that were given keys and have not ended, since their keys could
+ * lead elsewhere, and those that are between the steps of a move.
+ */
 import type { Redis } from 'ioredis';
 import { timeOfId } from '../core/ids.js';
+import { type ExecutionState, isTerminal } from '../core/states.js';
 import type { Keys } from './keys.js';
-import { LIGHT_BATCH_ITEMS, STREAM_NAMES, TAG } from './schema.js';
+import { LIGHT_BATCH_ITEMS, RECORD, STREAM_NAMES, TAG } from './schema.js';
 import { runScript } from './script.js';
 
 /**
@@ -21,6 +25,36 @@ export async function findKeyed(redis: Redis, keys: Keys, onStep: () => Promise<
     await onStep();
   }
   return null;
+}
+
+/**
+ * Looks through a partition, in bounded steps, for an execution that may have arrived in another partition and is still here. If its
+ * partition changed now, it would be moved to a third one, and run twice. Returns its key or id; `null` when there is none.
+ * @param onStep - called between two steps
+ */
+export async function findDeparting(redis: Redis, keys: Keys, onStep: () => Promise<void>): Promise<string | null> {
+  for await (const departures of scan((cursor) => redis.zscan(keys.departures, cursor, 'COUNT', LIGHT_BATCH_ITEMS))) {
+    const found = await Promise.all(departures.map((departure) => keyOfDeparture(redis, keys, departure)));
+    const key = found.find((one) => one !== null);
+    if (key !== undefined) return key!;
+    await onStep();
+  }
+  return null;
+}
+
+/** Returns the key or id of a departure; `null` when it is over, because the execution was cancelled, cleared or replaced. */
+async function keyOfDeparture(redis: Redis, keys: Keys, departure: string): Promise<string | null> {
+  const [, generation, key] = /^\d+ (\d*) (.*)$/s.exec(departure) ?? [];
+  if (key === undefined) return null;
+  if (generation === '') return key; // without a record
+  const [state, there, departing] = await redis.hmget(
+    keys.record(key),
+    RECORD.state,
+    RECORD.generation,
+    RECORD.departing,
+  );
+  const isUnderWay = state && !isTerminal(state as ExecutionState) && there === generation && departing;
+  return isUnderWay ? key : null;
 }
 
 async function* pagesOf(redis: Redis, keys: Keys): AsyncGenerator<readonly string[], void, void> {

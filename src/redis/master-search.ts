@@ -141,7 +141,8 @@ export class ClusterSearch implements MasterSearch {
       }
       const unserved = problems
         .filter((one) => one.error instanceof SlotUnserved)
-        .map(({ address }) => addressText(address));
+        .map(({ address }) => addressText(address))
+        .sort(); // as in `notAnswered`
       const asked = `${unserved.slice(0, MOST_NAMED).join(', ')}${unserved.length > MOST_NAMED ? ', …' : ''}`;
       const problem = `no node of the cluster has slot ${slot}, in which the keys of this docket are (asked: ${asked})`;
       throw new MasterNotFoundError(problem, false, UNSERVED_ADVICE);

@@ -98,6 +98,11 @@ export async function removeDeparted(redis: Redis, keys: Keys, token: Token): Pr
   return String(await runScript(redis, 'departed', names, [keys.prefix, token])) as Departure;
 }
 
+/** Forgets that an execution may have arrived elsewhere: it was cancelled there. */
+export async function forgetDeparture(redis: Redis, keys: Keys, { move }: Departing): Promise<void> {
+  await redis.zrem(keys.departures, move.slice(move.indexOf(' ') + 1));
+}
+
 /** Shortens the time for which a move that is over is remembered. */
 export async function forgetMove(redis: Redis, keys: Keys, move: string): Promise<void> {
   await redis.pexpire(keys.arrived(move), ARRIVAL_FORGOTTEN_MS);

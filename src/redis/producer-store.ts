@@ -114,7 +114,7 @@ export function moveIn(departing: unknown, generation: unknown): Move | null {
 }
 
 /** Returns what the record says about a move; '' for none. */
-function departingBy(move: Move | null): string {
+export function departingBy(move: Move | null): string {
   return move === null ? '' : `${move.to} ${move.name}`;
 }
 

@@ -91,6 +91,11 @@ export const KEY = {
   layout: 'layout',
   /** Text: the token of whoever changes the partitions. While it exists, no producer that knows of it adds anything. Expires. */
   layoutChange: 'layout-change',
+  /**
+   * Sorted set: executions that may have arrived in another partition and are still here, by the time at which their moves are
+   * forgotten. Expires.
+   */
+  departures: 'departures',
   /** Text: whether a move from another partition was made or stopped (`ARRIVED`), by its name, so that it is made once. Expires. */
   arrived: 'arrived:',
   /** Keys that users keep beside a docket. */

@@ -83,10 +83,12 @@ export interface Queued {
 export async function surveyQueued(redis: Redis, keys: Keys, count: number): Promise<Queued[]> {
   const queued: Queued[] = [];
   let bytes = 0;
-  for (const name of STREAM_NAMES) {
+  if (count === 0) return queued;
+  const read = await Promise.all(STREAM_NAMES.map((name) => lastDelivered(redis, keys[name])));
+  for (const [i, name] of STREAM_NAMES.entries()) {
     const [letter, stream] = [STREAM[name], keys[name]];
-    let last = count > 0 ? await lastDelivered(redis, stream) : '';
-    while (queued.length < count && bytes < BATCH_BYTES) {
+    let last = read[i]!;
+    while (last !== null && queued.length < count && bytes < BATCH_BYTES) {
       const size = Math.min(PAGE, count - queued.length);
       const page = (await redis.xrangeBuffer(stream, `(${last}`, '+', 'COUNT', size)) as RawEntry[];
       for (const raw of page) {
@@ -105,11 +107,15 @@ export async function surveyQueued(redis: Redis, keys: Keys, count: number): Pro
 /** Small, since a single message may have 1 MiB. */
 const PAGE = 16;
 
-/** Returns the id of the last entry that was read. Before the first read there is no group, and maybe no stream. */
-async function lastDelivered(redis: Redis, stream: string): Promise<string> {
-  if ((await redis.exists(stream)) === 0) return '0-0';
-  const groups = (await redis.xinfo('GROUPS', stream)) as unknown[][];
-  for (const group of groups) {
+/** Returns the id of the last entry that was read; `null` when the stream is empty. Before the first read there is no group. */
+async function lastDelivered(redis: Redis, stream: string): Promise<string | null> {
+  const [length, groups] = await Promise.all([
+    redis.xlen(stream),
+    redis.xinfo('GROUPS', stream).catch((error: Error) => error), // there may be no stream
+  ]);
+  if (length === 0) return null;
+  if (groups instanceof Error) throw groups;
+  for (const group of groups as unknown[][]) {
     const field = (name: string) => String(group[group.indexOf(name) + 1]);
     if (field('name') === GROUP) return field('last-delivered-id');
   }

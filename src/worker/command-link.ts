@@ -12,7 +12,7 @@ import { monotonicMs } from '../core/clock.js';
 const PATIENCE_MS = 1_000;
 
 export class CommandLink {
-  readonly #redis: Pick<Redis, 'status' | 'on'>;
+  readonly #redis: Pick<Redis, 'status' | 'on' | 'off'>;
   readonly #patienceMs: number;
   readonly #writes = new Set<TrackedWrite>();
   readonly #onUsable: (() => void)[] = [];
@@ -20,19 +20,16 @@ export class CommandLink {
   /** When the connection broke, on the monotonic clock; `null` while it is ready. */
   #brokenMs: number | null;
 
-  constructor(redis: Pick<Redis, 'status' | 'on'>, leaseMs: number) {
+  constructor(redis: Pick<Redis, 'status' | 'on' | 'off'>, leaseMs: number) {
     this.#redis = redis;
     this.#patienceMs = Math.min(PATIENCE_MS, leaseMs / 3);
     this.#brokenMs = redis.status === 'ready' ? null : monotonicMs();
-    redis.on('close', () => {
-      this.#brokenMs ??= monotonicMs(); // each failed attempt to connect closes it again
-      this.#noteTrouble();
-    });
-    redis.on('ready', () => {
-      this.#brokenMs = null;
-      this.#noteTrouble();
-      this.#announce();
-    });
+    redis.on('close', this.#onClose).on('ready', this.#onReady);
+  }
+
+  /** Stops watching the connection, which other partitions may share. */
+  close(): void {
+    this.#redis.off('close', this.#onClose).off('ready', this.#onReady);
   }
 
   /** When the connection was last broken, or a write refused, on the monotonic clock; minus infinity before that. */
@@ -67,6 +64,17 @@ export class CommandLink {
     this.#writes.add(write);
     return write;
   }
+
+  readonly #onClose = () => {
+    this.#brokenMs ??= monotonicMs(); // each failed attempt to connect closes it again
+    this.#noteTrouble();
+  };
+
+  readonly #onReady = () => {
+    this.#brokenMs = null;
+    this.#noteTrouble();
+    this.#announce();
+  };
 
   #noteTrouble(): void {
     this.#lastTroubleMs = monotonicMs();

@@ -3,6 +3,7 @@
  * one every ten seconds at most, with how many there were since the line before. Loops try again several times a second.
  */
 import { monotonicMs } from '../core/clock.js';
+import { isWordedByClient, LINK_IS_DOWN } from '../redis/link-errors.js';
 import { meaningOf, withoutPosition } from '../redis/reply-errors.js';
 import type { Logger } from '../tasks/context.js';
 
@@ -32,7 +33,8 @@ export function logRetry(logger: Pick<Logger, 'warn'>, error: unknown, message: 
   const repeated = period?.unlogged ? { repeated: period.unlogged } : {};
   const meaning = meaningOf(error);
   const advice = meaning ? `: ${meaning.problem}: ${meaning.advice}` : '';
-  logger.warn({ error: withoutPosition(String(error)), ...fields, ...repeated }, `${message}, trying again${advice}`);
+  const text = isWordedByClient(error) ? LINK_IS_DOWN : withoutPosition(String(error));
+  logger.warn({ error: text, ...fields, ...repeated }, `${message}, trying again${advice}`);
 }
 
 /** The first word of an error reply names its kind; what follows may differ each time. */

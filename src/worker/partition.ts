@@ -59,13 +59,11 @@ export class Partition {
   readonly pipeline: Pipeline;
   readonly heartbeat: Heartbeat;
   readonly services: Services;
-  readonly #shared: SharedParts;
   /** The measurement that is under way. */
   #measuring: Promise<DocketGauges> | null = null;
 
   constructor(options: PartitionOptions) {
     const { docket, settings, shared, places, tag } = options;
-    this.#shared = shared;
     this.context = contextOf(options);
     const { context } = this;
     this.pipeline = new Pipeline(context, shared, settings, places);
@@ -96,6 +94,10 @@ export class Partition {
                 executionTtlMs,
                 tasks: () => shared.catalog.tasks.filter(isOwn),
                 runningElsewhere: (tasks) => places.keysElsewhere(tasks, tag),
+                ownVersion: {
+                  get: () => places.arrivals.of(tag, context),
+                  forget: () => places.arrivals.forget(tag),
+                },
               }),
             ]
           : []),
@@ -135,15 +137,16 @@ export class Partition {
   /**
    * Stops reading, requeues deliveries that have not begun, and waits until the rest is settled. Never rejects.
    * @param stopping - when it aborts, the drain of the worker does the rest
+   * @param isForgotten - whether the docket has it no more
    */
-  async close(stopping: AbortSignal): Promise<void> {
+  async close(stopping: AbortSignal, isForgotten: boolean): Promise<void> {
     await this.services.stopSuppliers();
     this.pipeline.requeueUnstarted(this.pipeline.dispatched.takeBackUnstarted());
     while (!stopping.aborted && !this.isIdle) await delay(LOOK_EVERY_MS);
     if (stopping.aborted) return;
     await this.services.stop();
-    this.#shared.leave(this.pipeline);
-    await this.leave();
+    this.pipeline.leave();
+    await this.leave(isForgotten);
   }
 
   /** Whether the worker has no deliveries of this partition in hand. */
@@ -153,9 +156,9 @@ export class Partition {
   }
 
   /** Takes this worker off the list of those that read the partition. Never rejects. */
-  async leave(): Promise<void> {
+  async leave(isForgotten = false): Promise<void> {
     const { redis, keys, consumer, logger } = this.context;
-    await leave(redis, keys, consumer).catch((error) =>
+    await leave(redis, keys, consumer, isForgotten).catch((error) =>
       logger.warn({ error: String(error) }, 'leaving failed: the worker is listed until its heartbeat expires'),
     );
   }

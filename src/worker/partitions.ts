@@ -61,6 +61,8 @@ class PartitionState implements OpenPartition {
   isPrepared = false;
   readonly closing = new AbortController();
   connections: Connections | null = null;
+  /** Resolves when it is open, or is to be closed. */
+  opening: Promise<void> = Promise.resolve();
   /** When it was first found empty, on the monotonic clock; `null` while it is not. */
   emptySinceMs: number | null = null;
 
@@ -228,7 +230,7 @@ export class Partitions implements Places {
     this.#open.set(tag, one);
     if (this.#stopping.signal.aborted) return;
     const forget = onAbort(this.#stopping.signal, () => one.closing.abort());
-    void this.#keepOpening(one).then(forget);
+    one.opening = this.#keepOpening(one).then(forget);
   }
 
   /** Opens a partition, again and again until that succeeds. Never rejects. */
@@ -284,8 +286,11 @@ export class Partitions implements Places {
 
   /** Closes a partition. If the worker stops meanwhile, the drain of the worker does the rest. Never rejects. */
   async #close(one: PartitionState): Promise<void> {
+    await one.opening; // its connections may just have been opened
     const { partition, connections } = one;
-    if (partition) await partition.close(this.#stopping.signal);
+    const { tags, draining } = this.#layout;
+    const isForgotten = !tags.includes(one.tag) && !draining.includes(one.tag);
+    if (partition) await partition.close(this.#stopping.signal, isForgotten);
     if (connections && !this.#stopping.signal.aborted) await this.#options.connections.closeOf(connections);
   }
 

@@ -72,6 +72,7 @@ export class Pipeline implements DeliveryPipeline {
   readonly settler: Settler;
   readonly dispatched: OwnDeliveries;
   readonly #lateStarts: LateStarts;
+  readonly #lookout: Lookout;
   readonly #readClaims: ReadClaims;
   readonly #context: WorkerContext;
   readonly #shared: SharedParts;
@@ -138,12 +139,13 @@ export class Pipeline implements DeliveryPipeline {
     });
     const { cancelListener, strikeGuard, pauseGuard } = this;
     this.#readClaims = new ReadClaims({ ...context, strikeGuard, pauseGuard, attemptBudget });
+    this.#lookout = new Lookout({ ...context, strikeGuard, pauseGuard, cancelListener });
     this.intake = new Intake({
       ...context,
       readClaims: this.#readClaims,
       longestReadMs,
       pauseGuard,
-      lookout: new Lookout({ ...context, strikeGuard, pauseGuard, cancelListener }),
+      lookout: this.#lookout,
       dispatcher: shared.dispatcher,
       roomShares: shared.roomShares,
       claimer: this.claimer,
@@ -171,6 +173,13 @@ export class Pipeline implements DeliveryPipeline {
   close(): void {
     this.#isClosed = true;
     this.claimer.close();
+  }
+
+  /** Leaves the parts that partitions share. Nothing may be in hand any more. */
+  leave(): void {
+    this.#shared.leave(this);
+    this.#lookout.close();
+    this.#context.link.close();
   }
 
   /** Everything of this partition that the worker has in hand. */

@@ -174,7 +174,7 @@ describeEachServer('seeding', (url) => {
     const message = encodeEnvelope(encoderFor({}, 'args'), 'sweep', 900_000, null, {});
     const seed = async (isStarting: boolean, how: Partial<Seed> = {}) => {
       const seeds = [{ task: 'sweep', message, ...EVERY, ...how }];
-      return (await seedChains(fleet.redis, keysOf(fleet.name), seeds, isStarting)).tasks;
+      return (await seedChains(fleet.redis, keysOf(fleet.name), seeds, { isStarting, strikes: null }))!.tasks;
     };
     return { fleet, seed };
   }

@@ -145,7 +145,10 @@ describeEachServer('a record of another type', (url) => {
         ...{ task: name, fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from(name), chain: '{}' },
       }),
     );
-    const { tasks, errors } = await seedChains(redis, keysOf(stage.name), seeds, true);
+    const { tasks, errors } = (await seedChains(redis, keysOf(stage.name), seeds, {
+      isStarting: true,
+      strikes: null,
+    }))!;
     expect([tasks, errors]).toEqual([GOOD, [expect.stringMatching(/^bad: .*WRONGTYPE/)]]);
   });
 

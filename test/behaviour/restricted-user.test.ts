@@ -82,7 +82,7 @@ describeOnOwnRedis('what a worker handles', (redis) => {
     hget: (client) => claim(client, keys, 'a', [{ key: 'queued', token: 'w1-1', attempt: 1 }]),
     hmget: (client) => redeliver(client, keys, 1, ['w1-1']),
     hgetall: (client) => moveDue(client, keys),
-    del: (client) => seedChains(client, keys, [SEED], true),
+    del: (client) => seedChains(client, keys, [SEED], { isStarting: true, strikes: null }),
   };
 
   test.each(Object.keys(steps))('stays as it is when its user lacks the right to %s', async (command) => {
@@ -124,6 +124,6 @@ describeOnOwnRedis('what a worker handles', (redis) => {
   test('is refused as a whole, not chain by chain, while the server takes no writes', async () => {
     await admin.config('SET', 'min-replicas-to-write', '1'); // it has none
     onTestFinished(async () => void (await admin.config('SET', 'min-replicas-to-write', '0')));
-    await expect(seedChains(admin, keys, [SEED], true)).rejects.toThrow('NOREPLICAS');
+    await expect(seedChains(admin, keys, [SEED], { isStarting: true, strikes: null })).rejects.toThrow('NOREPLICAS');
   });
 });

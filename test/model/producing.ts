@@ -282,17 +282,47 @@ export function clearPage(world: World, watermark: Watermark, page: string): Cal
         ? await script.runScript(world.redis, 'clear-queued', names, [...common, '-', '+', most])
         : await script.runScript(world.redis, 'clear-parked', names, [...common, most, '', 0]);
       const [count, ...rest] = reply as [number, ...unknown[]];
-      expectReply(count, cleared.length, `clear ${page}`);
+      const leaving = cleared.filter((copy) => copy.departing !== null);
+      const removed = cleared.filter((copy) => copy.departing === null);
+      expectReply(count, removed.length, `clear ${page}`);
       const departures = (rest.at(-1) as Buffer[]).map(String);
-      for (const copy of cleared) model.end(copy, 'cancelled');
-      if (cleared.length > 0 && !isStream) serveLine(model, page);
+      expectReply(departures.length / 3, leaving.length, `clear ${page}, those that move`);
+      for (const copy of removed) model.end(copy, 'cancelled');
+      if (removed.length > 0 && !isStream) serveLine(model, page);
       for (let at = 0; at < departures.length; at += 3) {
+        const key = departures[at]!;
         const move = producers.moveIn(departures[at + 1], departures[at + 2])!;
-        await clientMoves.stopMove(world.partitionAt, departures[at]!, move);
-        vacateByMove(world, departures[at]!, move);
+        const expected = clearArriving(world, key, move) && clearHere(world, part, key, move);
+        const from = world.partitionAt(world.tag(part));
+        const wasRemoved = await clientMoves.clearMovingFrom(world.partitionAt, from, key, move);
+        expectReply(wasRemoved, expected, `clear ${key}, which moves`);
       }
     },
   };
+}
+
+/** Clears an execution where its move leads. Returns whether it will not run there. */
+function clearArriving(world: World, key: string, move: Move): boolean {
+  const part: Part = move.to === '' ? 0 : 1;
+  const model = world.model(part);
+  if (model.arrivals.get(move.name) !== 'placed') {
+    model.arrivals.set(move.name, 'stopped');
+    return true;
+  }
+  return clearHere(world, part, key, move);
+}
+
+/** Clears an execution where it is, unless it has started, or goes on to where it has started. */
+function clearHere(world: World, part: Part, key: string, stopped: Move): boolean {
+  const model = world.model(part);
+  const copy = model.records.get(key);
+  if (!copy || String(copy.generation) !== stopped.generation) return false;
+  const { place, departing } = copy;
+  if (place.kind === 'gone' || place.kind === 'running') return false;
+  if (departing && departing.name !== stopped.name && !clearArriving(world, key, departing)) return false;
+  model.end(copy, 'cancelled');
+  if (place.kind === 'waiting') serveLine(model, place.line);
+  return true;
 }
 
 /** Strikes a task or restores it. Producers of the model learn of it with the next `followStrikes`. */

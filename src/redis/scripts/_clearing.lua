@@ -19,15 +19,13 @@ local function is_older(placed, priority)
   return (tonumber(placed) or 0) < watermark
 end
 
--- Keys of executions that were removed while a worker moves them to another partition, each followed by where it goes and by
--- which move (RECORD.departing), and its generation.
+-- Keys of executions that are to be removed and that a worker moves to another partition, each followed by where it goes and by
+-- which move (RECORD.departing), and its generation. They stay, since they may have started where they have arrived.
 local departures = {}
 local function note_departure(key, departing, generation)
-  if departing then
-    departures[#departures + 1] = key
-    departures[#departures + 1] = departing
-    departures[#departures + 1] = generation or ''
-  end
+  departures[#departures + 1] = key
+  departures[#departures + 1] = departing
+  departures[#departures + 1] = generation or ''
 end
 
 -- Ends an execution that was taken from where it was. `placed` is its generation, or its due time without a record, and

@@ -1,11 +1,11 @@
 -- Removes executions that are scheduled, or wait for a permit, and were placed before a watermark. It goes from the
 -- last member to the first, because schedulers and wakes take from the front meanwhile, and that must not move the
--- members that are still to be looked at.
+-- members that are still to be looked at. One that a worker moves to another partition stays, for `clear-moving.lua`.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, watermark, last ids on the streams, limit ('' for the schedule), members to look at, the last member that
 --       stayed ('' at first), number of members that stayed so far
 -- Reply removed, the last member that stayed, number of members that stayed so far ('' when all were looked at), the departures of
---       those that were removed
+--       those that are moved
 --@include now
 --@include memory
 local prefix = ARGV[1]
@@ -34,13 +34,13 @@ local function clear(member)
   local placed, chain = record[1], is_recorded and record[2]
   if not is_older(placed, record[3]) or redis.call('HEXISTS', parked, PARKED.message) == 0 then
     return false
+  elseif is_recorded and record[4] then
+    note_departure(string.sub(member, 2), record[4], placed)
+    return false
   end
   local moving = unpark(member)
   bytes = bytes + string.len(moving[ENTRY.message])
   redis.call('ZREM', set, member)
-  if is_recorded then
-    note_departure(string.sub(member, 2), record[4], placed)
-  end
   end_cleared(moving, is_recorded and placed or moving[ENTRY.due], chain)
   removed = removed + 1
   return true

@@ -1,8 +1,9 @@
 -- Removes executions that wait on a stream and were placed before a watermark. An entry that was read is in a worker's
--- hands and stays, unless the worker has not claimed it: that claim is refused, as if the execution had been cancelled.
+-- hands and stays, unless the worker has not claimed it: that claim is refused, as if the execution had been cancelled. One that a
+-- worker moves to another partition stays, too, for `clear-moving.lua`.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, watermark, last ids on the streams, letter of the stream, first id to look at, last id, entries to look at
--- Reply removed, the id after which it goes on ('' when all were looked at), the departures of those that were removed
+-- Reply removed, the id after which it goes on ('' when all were looked at), the departures of those that are moved
 --@include now
 --@include memory
 local prefix = ARGV[1]
@@ -33,10 +34,11 @@ local function look_at(id, moving)
   elseif is_after(id, read_up_to) then
     is_cleared = is_older(moving[ENTRY.placed] or letter ~= STREAM.front and id or nil, moving[ENTRY.priority] or letter)
   end
-  if is_cleared then
+  if is_cleared and departing then
+    note_departure(moving[ENTRY.key], departing, placed)
+  elseif is_cleared then
     remove(token)
     tokens[#tokens + 1] = token
-    note_departure(moving[ENTRY.key], departing, placed)
     end_cleared(moving, placed, chain)
   end
 end

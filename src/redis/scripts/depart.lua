@@ -7,10 +7,13 @@
 -- is full, which frees some.
 -- KEYS  work, front
 -- ARGV  prefix, token, tag of this partition, tag of the one where it belongs, its key or id
+-- `departures` says which executions may have arrived elsewhere, so that no change of the partitions sends them to a third one.
 -- Reply the fields of its entry and those of its record (none without one), each list with names and values, and the name of
 --       the move; nothing when the entry is gone, or the record names another
+--@include now
 --@include memory
 --@include fields
+--@include trim
 local prefix, token = ARGV[1], ARGV[2]
 --@include streams
 
@@ -45,7 +48,12 @@ if fields[ENTRY.key] then
   end
   generation = known[RECORD.generation] or ''
 end
-local name = ARGV[3] .. ' ' .. (fields[ENTRY.moves] or '0') .. ' ' .. generation .. ' ' .. ARGV[5]
+local departure = (fields[ENTRY.moves] or '0') .. ' ' .. generation .. ' ' .. ARGV[5]
+local name = ARGV[3] .. ' ' .. departure
+local departures = prefix .. KEY.departures
+trim(departures, now)
+redis.call('ZADD', departures, digits(now + ARRIVAL_REMEMBERED_MS), departure)
+redis.call('PEXPIRE', departures, ARRIVAL_REMEMBERED_MS)
 if fields[ENTRY.key] then
   redis.call('HSET', prefix .. KEY.record .. fields[ENTRY.key], RECORD.departing, ARGV[4] .. ' ' .. name)
 end

@@ -26,6 +26,8 @@ write_permits()
 local key = moving[ENTRY.key]
 local record_key = key and prefix .. KEY.record .. key
 local record = key and redis.call('HMGET', record_key, RECORD.entry, RECORD.generation) or {}
+redis.call('ZREM', prefix .. KEY.departures,
+  (moving[ENTRY.moves] or '0') .. ' ' .. (record[2] or '') .. ' ' .. (key or id_of(moving[ENTRY.message])))
 if not key then
   forget_limits(TAG.lean .. id_of(moving[ENTRY.message]), moving[ENTRY.due], moving[ENTRY.debounce], moving[ENTRY.booking])
 elseif record[1] == token then

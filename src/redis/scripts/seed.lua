@@ -2,10 +2,12 @@
 -- chain that was ended stays so until somebody adds it, or until its policy changes. A pending run that was added with a
 -- schedule of its own keeps its time.
 -- KEYS  work, front, schedule
--- ARGV  prefix, '1' when a worker starts, then for each task: name, fingerprint of its policy, due (see _due.lua), when
+-- ARGV  prefix, '1' when a worker starts, '=' and the version of the strikes at which the layout had this partition ('' for any), then for each task: name, fingerprint of its policy, due (see _due.lua), when
 --       a pending run is due under a policy that has changed, message, chain, priority
--- Reply names of the tasks that were placed or given another time, and the texts of errors met with records
+-- Reply names of the tasks that were placed or given another time, and the texts of errors met with records; nothing when the strikes
+--       are of another version: the partition may have been removed
 --@include now
+--@include strikes
 local prefix, is_starting = ARGV[1], ARGV[2] == '1'
 --@include due
 --@include events
@@ -16,6 +18,9 @@ local prefix, is_starting = ARGV[1], ARGV[2] == '1'
 --@include guard
 --@include refusal
 
+if ARGV[3] ~= '' and have_strikes_changed(prefix .. KEY.strikes, string.sub(ARGV[3], 2)) then
+  return {}
+end
 local automatic, ended = prefix .. KEY.automatic, prefix .. KEY.ended
 local changed_tasks, errors = {}, {}
 
@@ -47,7 +52,7 @@ local function seed(at)
   end
 end
 
-for at = 3, #ARGV, 7 do
+for at = 4, #ARGV, 7 do
   local problem = problem_of(seed, at)
   if problem and (is_refusal(problem) or is_forbidden(problem)) then
     return redis.error_reply(problem)

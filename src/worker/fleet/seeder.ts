@@ -1,12 +1,13 @@
 /**
  * Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew. Where Redis has
- * lost the streams, the chains are gone, too, and are started at once.
+ * lost the streams, the chains are gone, too, and are started at once. It names the layout as a move does, so that a worker which has
+ * not heard of a change starts no chain in a partition that was removed.
  */
 import { onAbort } from '../../core/abort.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Priority } from '../../core/priority.js';
 import { jittered, pause, Service } from '../../core/service.js';
-import { type Seed, seedChains } from '../../redis/chain-store.js';
+import { type Seed, type Seeded, seedChains } from '../../redis/chain-store.js';
 import { serverTimeMs } from '../../redis/time.js';
 import { chainText } from '../../tasks/chain.js';
 import { nextCronMs } from '../../tasks/cron.js';
@@ -28,6 +29,13 @@ export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 's
   tasks(): readonly TaskManifest[];
   /** Returns those of these tasks whose chain is in another partition: its next run moves here. */
   runningElsewhere(tasks: readonly string[]): Promise<ReadonlySet<string>>;
+  /** The version of the strikes at which the layout had this partition. */
+  readonly ownVersion: {
+    /** Rejects when the layout does not have this partition, or is being changed. */
+    get(): Promise<string>;
+    /** Forgets it, because it is no longer current. */
+    forget(): void;
+  };
 }
 
 export class Seeder extends Service {
@@ -41,7 +49,7 @@ export class Seeder extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, keys, clock, logger, tasks } = this.#options;
+    const { redis, clock, logger, tasks } = this.#options;
     const isAutomatic = ({ policies }: TaskManifest) => policies.perpetual?.isAutomatic;
     let isStarting = true;
     while (!signal.aborted) {
@@ -57,7 +65,7 @@ export class Seeder extends Service {
         const seeds = automatic
           .filter(({ name }) => !elsewhere.has(name))
           .map((task) => this.#seedOf(task.name, task.policies.perpetual!, task.policies.priority));
-        const { tasks: seeded, errors } = await seedChains(redis, keys, seeds, isStarting);
+        const { tasks: seeded, errors } = await this.#seed(seeds, isStarting);
         if (seeded.length > 0) logger.info({ tasks: seeded }, 'automatic tasks were scheduled');
         if (errors.length > 0)
           logger.error({ errors }, 'automatic tasks whose records cannot be used were not scheduled');
@@ -78,6 +86,18 @@ export class Seeder extends Service {
     await pause(ms, woken.signal);
     forget();
     if (woken.signal.aborted) this.#woken = new AbortController();
+  }
+
+  async #seed(seeds: readonly Seed[], isStarting: boolean): Promise<Seeded> {
+    const { redis, keys, ownVersion } = this.#options;
+    if (seeds.length === 0) return { tasks: [], errors: [] };
+    const seed = async () => await seedChains(redis, keys, seeds, { isStarting, strikes: await ownVersion.get() });
+    const seeded = await seed();
+    if (seeded !== null) return seeded;
+    ownVersion.forget(); // something was struck, or the partitions have changed
+    const seededAnew = await seed();
+    if (seededAnew === null) throw new Error('the strikes or the partitions have just changed again');
+    return seededAnew;
   }
 
   #seedOf(task: string, policy: PerpetualData, priority: Priority | undefined): Seed {

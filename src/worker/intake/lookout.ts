@@ -29,18 +29,28 @@ export class Lookout {
   constructor(options: LookoutOptions) {
     this.#options = options;
     this.#subscriber = options.subscriber;
-    const heard = () => {
-      this.#isSilent = false;
-    };
-    this.#subscriber.on('heard', heard).on('ready', heard);
-    this.#subscriber.on('silent', () => {
-      this.#isSilent = true;
-      this.#interruptions += 1;
-    });
-    this.#subscriber.on('close', () => {
-      this.#interruptions += 1;
-    });
+    this.#subscriber.on('heard', this.#onHeard).on('ready', this.#onHeard);
+    this.#subscriber.on('silent', this.#onSilent).on('close', this.#onClose);
   }
+
+  /** Stops watching the link, which other partitions may share. */
+  close(): void {
+    this.#subscriber.off('heard', this.#onHeard).off('ready', this.#onHeard);
+    this.#subscriber.off('silent', this.#onSilent).off('close', this.#onClose);
+  }
+
+  readonly #onHeard = () => {
+    this.#isSilent = false;
+  };
+
+  readonly #onSilent = () => {
+    this.#isSilent = true;
+    this.#interruptions += 1;
+  };
+
+  readonly #onClose = () => {
+    this.#interruptions += 1;
+  };
 
   /** How often the guards may have begun to miss something. */
   get interruptions(): number {

@@ -11,6 +11,7 @@ import { jittered, within } from '../../core/service.js';
 import {
   type Arrival,
   type Departing,
+  forgetDeparture,
   forgetMove,
   lastArrivalMs,
   place,
@@ -122,10 +123,12 @@ export class Mover {
   }
 
   /** Ends an execution without a record that was cancelled here, also where it may have arrived. */
-  async #cancel(delivery: Delivery, { move }: Departing, to: Destination, tag: string): Promise<void> {
-    const target = { key: keyOf(delivery), move: { to: tag, name: move, generation: '' } };
+  async #cancel(delivery: Delivery, departing: Departing, to: Destination, tag: string): Promise<void> {
+    const { redis, keys, onCancelled } = this.#options;
+    const target = { key: keyOf(delivery), move: { to: tag, name: departing.move, generation: '' } };
     await answered(cancel(to.redis, to.keys, target), tag);
-    this.#options.onCancelled(delivery);
+    forgetDeparture(redis, keys, departing).catch(() => undefined); // it is forgotten by itself in a day
+    onCancelled(delivery);
   }
 }
 

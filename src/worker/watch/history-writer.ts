@@ -47,27 +47,30 @@ export class HistoryWriter extends Service {
 
   /** Writes the rest when it is stopped, which happens after everything has been settled. */
   protected async run(signal: AbortSignal): Promise<void> {
+    const { logger, intervalMs } = this.#options;
     while (!signal.aborted) {
-      await pause(this.#options.intervalMs, signal);
-      if (!signal.aborted) await this.#write(signal);
+      await pause(intervalMs, signal);
+      if (signal.aborted) break;
+      await this.#write((error) => {
+        if (!signal.aborted) logRetry(logger, error, 'writing the history failed'); // else the last try follows
+      });
     }
-    await this.#write(signal);
+    await this.#write((error) =>
+      logger.warn(
+        { error: String(error) },
+        'the last counts of this worker could not be written: they are missing from the history',
+      ),
+    );
   }
 
-  async #write(signal: AbortSignal): Promise<void> {
+  async #write(onFailure: (error: unknown) => void): Promise<void> {
     if (monotonicMs() - this.#madeMs > HISTORY_PAGE_MS) this.#unsent = [];
     try {
       await this.#send();
       this.#makePages();
       await this.#send();
     } catch (error) {
-      const { logger } = this.#options;
-      if (!signal.aborted) logRetry(logger, error, 'writing the history failed');
-      else
-        logger.warn(
-          { error: String(error) },
-          'the last counts of this worker could not be written: they are missing from the history',
-        );
+      onFailure(error);
     }
   }
 

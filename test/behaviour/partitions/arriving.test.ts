@@ -11,6 +11,9 @@ const { beginLayoutChange, endLayoutChange } =
   await importBuilt<typeof import('../../../src/redis/layout-store.js')>('redis/layout-store.js');
 const { place, readDeparting } =
   await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
+const { seedChains } = await importBuilt<typeof import('../../../src/redis/chain-store.js')>('redis/chain-store.js');
+const { encoderFor } = await importBuilt<typeof import('../../../src/wire/codec.js')>('wire/codec.js');
+const { encodeEnvelope } = await importBuilt<typeof import('../../../src/wire/envelope.js')>('wire/envelope.js');
 const { ArrivalVersions } =
   await importBuilt<typeof import('../../../src/worker/arrival-versions.js')>('worker/arrival-versions.js');
 
@@ -57,6 +60,19 @@ describeEachServer('an execution that is moved by an old layout', (url) => {
     await expect(arrivals.of('', first!)).rejects.toThrow('are being changed');
     await endLayoutChange(redis, first!.keys, { token: 'mine' });
     expect(await arrivals.of('', first!)).toMatch(/^\d+$/);
+  });
+
+  test('nor does the chain of an automatic task start by the version of the strikes of an old layout', async () => {
+    const docket = stage.docket();
+    await divide(docket, COUNT);
+    const redis = await stage.redis();
+    const [, removed] = keysOfAll(stage.name, COUNT);
+    const { strikes } = await anyTime(redis, removed!);
+    await divide(docket, 1);
+    const message = encodeEnvelope(encoderFor({}, 'args'), 'sweep', 900_000, null, {});
+    const seed = { task: 'sweep', fingerprint: 'every 1', dueMs: null, retimedInMs: 1_000, message, chain: '{}' };
+    expect(await seedChains(redis, removed!, [seed], { isStarting: true, strikes })).toBe(null);
+    expect(await redis.exists(removed!.record('sweep'), removed!.automatic)).toBe(0);
   });
 
   test('arrives all the same when nothing but the strikes has changed since the last move', async () => {

@@ -89,6 +89,16 @@ describeEachServer('a caller that waits for an execution that is moved to its pa
     expect(states).toEqual(['queued', 'running', 'completed']);
   });
 
+  test('changes its progress where it is', async () => {
+    const docket = stage.docket();
+    await divide(docket, COUNT);
+    const execution = await misplaced(docket);
+    await moveAway();
+    await execution.progress.setTotal(7);
+    expect(execution.progress.total).toBe(7);
+    expect((await stage.docket().getExecution(KEY))?.progress.total).toBe(7);
+  });
+
   async function moveAway(): Promise<void> {
     const redis = await stage.redis();
     const [from, to] = keysOfAll(stage.name, COUNT);

@@ -3,13 +3,15 @@ import { call, concurrencyLimit, type Docket, type Execution, task } from 'docke
 import { expect, test } from 'vitest';
 import { partitionOf } from '../../../src/client/routing.js';
 import { importBuilt } from '../../support/built.js';
-import { divide, entriesOfAll, keyIn, keysOfAll, partitionsOf, placesOf } from '../../support/partitions.js';
+import { anyTime, divide, entriesOfAll, keyIn, keysOfAll, partitionsOf, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
 
 const { beginLayoutChange, endLayoutChange, loadLayout, setLayout } =
   await importBuilt<typeof import('../../../src/redis/layout-store.js')>('redis/layout-store.js');
+const { place, readDeparting, removeDeparted } =
+  await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
 
 const note = task('note', (_args: { n?: number }) => {});
 const MINE = { token: 'mine', expiresMs: 60_000 };
@@ -93,6 +95,32 @@ describeEachServer('a change of the partitions', (url) => {
     await divide(stage.docket(), 2);
     expect((await stage.docket().snapshot()).totals).toMatchObject({ queued: 2, scheduled: 2 });
     expect(await entriesOfAll(redis, stage.name, 2)).toEqual([2, 0]);
+  });
+
+  test('is refused while an execution is between the steps of a move, and could be moved to a third partition, too', async () => {
+    const customer = keyIn(1, 2, 'charge:s=').slice('charge:s='.length);
+    const redis = await stage.redis();
+    const docket = stage.docket();
+    await divide(docket, 2);
+    const [from, to] = keysOfAll(stage.name, 2);
+    for (const outcome of ['moved', 'cancelled']) {
+      const execution = await waitFor(async () => {
+        const added = await docket.add('charge', { customer }); // it may go to either partition
+        const isMisplaced = (await redis.exists(from!.record(added.key))) === 1;
+        if (!isMisplaced) await added.cancel();
+        return isMisplaced && added;
+      });
+      const { key } = execution as Execution<unknown>;
+      const token = (await redis.hget(from!.record(key), 'e')) as `w${string}`;
+      const departing = await readDeparting(redis, from!, { token, key, from: '', to: '1' });
+      if (outcome === 'moved') {
+        expect(await place(redis, to!, departing!, await anyTime(redis, to!))).toBe('placed');
+      }
+      await expect(divide(stage.docket(), 3)).rejects.toThrow(/on its way/);
+      if (outcome === 'moved') expect(await removeDeparted(redis, from!, token)).toBe('removed');
+      else expect(await docket.cancel(key)).toMatchObject({ outcome: 'removed' });
+    }
+    await divide(stage.docket(), 3);
   });
 
   test('is refused while executions hold permits', async () => {

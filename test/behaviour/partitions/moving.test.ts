@@ -149,6 +149,41 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       expect(await docket.clear()).toBe(1);
       expect(await runRest()).toEqual([]);
     });
+
+    test('when it is placed there and not removed here: it counts once', async () => {
+      const { docket, handle, read, arrive } = await misplaced();
+      expect(await arrive(await read())).toBe('placed');
+      expect(await docket.clear()).toBe(1);
+      expect(await runRest()).toEqual([]);
+      await expect(handle.result()).rejects.toThrow(/cleared/);
+    });
+
+    test('when it has ended there and is not removed here: it stays what it became', async () => {
+      const { docket, handle, read, arrive } = await misplaced();
+      expect(await arrive(await read())).toBe('placed');
+      await stage.finish({ charge }, { partitions: [RIGHT] });
+      expect(await docket.clear()).toBe(0);
+      expect(await runRest()).toEqual([1]);
+      await handle.result();
+      expect(handle.state).toBe('completed');
+    });
+
+    test('when it runs there and is not removed here: it goes on', async () => {
+      const { docket, handle, read, arrive } = await misplaced();
+      expect(await arrive(await read())).toBe('placed');
+      const [begun, released] = [deferred(), deferred()];
+      const held = task('charge', { limits: [concurrencyLimit('customer')] }, async (_: { customer: string }) => {
+        begun.resolve();
+        await released.promise;
+        return 'done';
+      });
+      stage.work({ charge: held }, { partitions: [RIGHT] });
+      await begun.promise;
+      expect(await docket.clear()).toBe(0);
+      released.resolve();
+      await stage.finish({ charge });
+      expect(await handle.result()).toBe('done');
+    });
   });
 
   describe('is replaced', () => {

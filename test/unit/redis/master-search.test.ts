@@ -105,6 +105,16 @@ test('a node that knows of no master for the slot is passed over', async () => {
   });
 });
 
+test('the error has one text when no node has the slot, too', async () => {
+  const nodes = await Promise.all([1, 2, 3].map(() => nodeThat(() => [])));
+  const search = new ClusterSearch(nodes, 'k', asIs);
+  const texts = new Set<string>();
+  for (let i = 0; i < 12; i++) {
+    texts.add(String(await search.find(ACCESS, NEVER).catch((reason: unknown) => reason)));
+  }
+  expect([...texts]).toEqual([expect.stringMatching(/no node of the cluster has slot/)]);
+});
+
 test('a node that does not know its host is where it was asked, and one without a host name at its address', async () => {
   const unknown = await nodeThat(() => [[0, 16_383, ['', 7000, 'id']]]);
   const nameless = await nodeThat(() => [[0, 16_383, ['?', 7000, 'id', ['ip', '10.0.0.9']]]]);

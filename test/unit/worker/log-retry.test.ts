@@ -22,6 +22,16 @@ test('what fails again and again is logged once in ten seconds, with how often i
   ]);
 });
 
+test('a command on a link that is down is told as that, and not in the words of the client', () => {
+  const { logger, lines } = recordingLogger();
+  const error = new Error(
+    'Reached the max retries per request limit (which is 0). Refer to "maxRetriesPerRequest" option',
+  );
+  logRetry(logger, Object.assign(error, { name: 'MaxRetriesPerRequestError' }), 'moving failed');
+  logRetry(logger, Object.assign(new Error('connect ECONNREFUSED ::1:1'), { syscall: 'connect' }), 'opening failed');
+  expect(lines.map(({ fields }) => fields.error)).toEqual(['the link is down', 'Error: connect ECONNREFUSED ::1:1']);
+});
+
 test('another failure, another kind of error and another logger are logged at once', () => {
   const { logger, lines } = recordingLogger();
   const other = recordingLogger();

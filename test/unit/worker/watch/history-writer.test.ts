@@ -89,6 +89,19 @@ test('a writer that is stopped while it waits for an answer still sends what was
   expect(sent).toEqual([page(1, '{"b":1}'), page(2, '{"b":2}')]);
 });
 
+test('a writer that is stopped while it waits says once that its last counts are missing', async () => {
+  const { writer, counters, server, lines } = setUp();
+  const answer = deferred();
+  server.answer = answer.promise;
+  counters.of('t').started += 1;
+  await vi.advanceTimersByTimeAsync(2_000);
+  const stopped = writer.stop();
+  server.isAway = true;
+  answer.reject(new Error('the connection is closed'));
+  await stopped;
+  expect(lines.map(({ message }) => message)).toEqual([expect.stringMatching(/last counts/)]);
+});
+
 test('what could not be sent for an hour is dropped: the server may have forgotten that it has it', async () => {
   const { writer, counters, sent, server } = setUp();
   server.isAway = true;
