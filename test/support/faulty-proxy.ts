@@ -7,7 +7,7 @@ export interface FaultyProxy {
   /** Breaks all connections of this role (as CLIENT LIST names them), and each new one. */
   cut(role: 'blocking' | 'commands'): void;
   /** From now on connections of this role send no more than this to the server, each. */
-  narrow(role: 'blocking' | 'commands' | 'producer', bytesPerSecond: number): void;
+  narrow(role: 'blocking' | 'commands', bytesPerSecond: number): void;
   /** From now on all connections work. */
   mend(): void;
 }
