@@ -294,11 +294,7 @@ export interface Quarantined {
 }
 
 /** Takes a message that can never run from its stream and keeps it, with the reason, for an operator. */
-export async function quarantine(
-  redis: Redis,
-  keys: Keys,
-  { token, record, reason }: Quarantined,
-): Promise<void> {
+export async function quarantine(redis: Redis, keys: Keys, { token, record, reason }: Quarantined): Promise<void> {
   await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason]);
 }
 
