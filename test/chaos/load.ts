@@ -130,7 +130,8 @@ export class Load {
         const adding = this.#docket.add(work, args, { key: args.id, when });
         return this.#keep(args.id, { shape: 'burst', dueMs: when.getTime(), final: 'completed' }, adding);
       });
-      isWhole &&= acknowledged(await Promise.all(adds)).length === adds.length;
+      const kept = acknowledged(await Promise.all(adds));
+      isWhole &&= kept.length === adds.length;
     }
     return isWhole && Date.now() < when.getTime();
   }
