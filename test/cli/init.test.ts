@@ -104,10 +104,10 @@ test.each(['My Project', 'MyApp', ''])('a project that is named %j already keeps
 });
 
 test.each([
-  ['a lock file', { 'pnpm-lock.yaml': '' }, 'pnpm'],
-  ['the field packageManager', { 'package.json': '{"name":"mine","packageManager":"yarn@4.9.0+sha512.0"}' }, 'yarn'],
-])('%s says which package manager the next commands use', async (_what, files, manager) => {
-  const folder = emptyFolder(files);
+  ['a lock file', 'pnpm-lock.yaml', '', 'pnpm'],
+  ['the field packageManager', 'package.json', '{"name":"mine","packageManager":"yarn@4.9.0+sha512.0"}', 'yarn'],
+])('%s says which package manager the next commands use', async (_what, file, text, manager) => {
+  const folder = emptyFolder({ [file]: text });
   expect((await runDocket(['init', folder])).output).toContain(
     `cd ${folder} && ${manager} install\n  ${manager} run docket:try\n`,
   );
