@@ -26,12 +26,15 @@ export async function launchBrowser(): Promise<Browser> {
   return await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
 }
 
-/** Notes what must never happen on a page: errors, and what the content security policy refused. */
-export function notesOfProblems(page: Page): string[] {
+/**
+ * Notes what must never happen on a page: errors, and what the content security policy refused.
+ * @param isRefused - whether a request to this URL fails on purpose, which the browser tells of
+ */
+export function notesOfProblems(page: Page, isRefused: (url: string) => boolean = () => false): string[] {
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(`error: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+    if (message.type() === 'error' && !isRefused(message.location().url)) problems.push(`console: ${message.text()}`);
   });
   page.on('dialog', (dialog) => {
     problems.push(`script ran: ${dialog.message()}`);
