@@ -19,6 +19,16 @@ const replacing = readdirSync(built('../../test'), { recursive: true, encoding: 
   )
   .map((file) => `test/${file.replaceAll('\\', '/')}`);
 
+const UNIT = 'test/unit/**/*.test.ts';
+
+/** A process runs many files: it loads the package once, and has one Redis. */
+const shared = {
+  include: ['test/**/*.test.ts'],
+  exclude: replacing,
+  isolate: false,
+  globalSetup: 'test/support/temporary.ts',
+};
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -37,19 +47,11 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default'],
+    // They begin in the order of their names. Unit tests are last: the short ones are what all processes have to do until the end.
     projects: [
-      {
-        extends: true,
-        // A process runs many files: it loads the package once, and has one Redis.
-        test: {
-          name: 'docket',
-          include: ['test/**/*.test.ts'],
-          exclude: replacing,
-          isolate: false,
-          globalSetup: 'test/support/temporary.ts',
-        },
-      },
-      { extends: true, test: { name: 'replacing modules', include: replacing, isolate: true } },
+      { extends: true, test: { name: 'apart', include: replacing, isolate: true } },
+      { extends: true, test: { ...shared, name: 'behaviour', exclude: [...replacing, UNIT] } },
+      { extends: true, test: { ...shared, name: 'unit', include: [UNIT] } },
     ],
   },
 });
