@@ -4,7 +4,8 @@ import { assertNever } from '../core/assert.js';
 import type { Credential, ServerConnectionOptions, TlsOptions } from '../core/server-connection.js';
 import { aborted, within } from '../core/service.js';
 import type { Access } from './first-answer.js';
-import { addressText, ClusterSearch, type MasterSearch, SentinelSearch } from './master-search.js';
+import { addressText } from './master-replies.js';
+import { ClusterSearch, type MasterSearch, SentinelSearch } from './master-search.js';
 import type { Secrets } from './secrets.js';
 import type { Address, ClusterTarget, SentinelTarget, ServerTarget, SocketTarget } from './url.js';
 

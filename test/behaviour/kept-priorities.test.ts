@@ -156,8 +156,8 @@ describeEachServer('an execution of any priority', (url) => {
     const { note } = ordered();
     await docket.add(note, { name: 'lean' }, { priority });
     const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
-    const [[id, [, message]]] = (await redis.xrangeBuffer(stage.key(STREAM[priority]), '-', '+')) as [RawEntry];
-    await quarantine(redis, keys, { token: `${LETTER[priority]}${id}`, record: null, reason: 'unread', message });
+    const [[id]] = (await redis.xrangeBuffer(stage.key(STREAM[priority]), '-', '+')) as [RawEntry];
+    await quarantine(redis, keys, { token: `${LETTER[priority]}${id}`, record: null, reason: 'unread' });
     expect(await lengths()).toEqual({ front: 0, high: 0, work: 0, low: 0 });
     expect((await docket.retry({ task: 'note' })).retried).toHaveLength(1);
     expect(await lengths()).toMatchObject({ front: 0, [STREAM[priority]]: 1 });
