@@ -95,7 +95,7 @@ export class Partition {
                 tasks: () => shared.catalog.tasks.filter(isOwn),
                 runningElsewhere: (tasks) => places.keysElsewhere(tasks, tag),
                 ownVersion: {
-                  get: () => places.arrivals.of(tag, context),
+                  get: async () => (tag === '' ? null : await places.arrivals.of(tag, context)), // partition 0 is never removed
                   forget: () => places.arrivals.forget(tag),
                 },
               }),

@@ -28,6 +28,7 @@ const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('
 const { loadLayout } = await importBuilt<typeof import('../../src/redis/layout-store.js')>('redis/layout-store.js');
 const { partitionOf } = await importBuilt<typeof import('../../src/client/routing.js')>('client/routing.js');
 const { measure } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
+const { RECORD } = await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 const { SCRIPTS } =
   await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 
@@ -341,6 +342,18 @@ describeOnEmbedded('a docket', (url) => {
     await expect.poll(async () => (await redis.keys(`{${stage.name}/*}:run:*`)).length).toBe(0);
     await divide(docket, 1);
     expect((await loadLayout(redis, keysOf(stage.name))).draining).toEqual([]);
+  });
+
+  test('clears an execution that a worker moves to another partition', async () => {
+    const docket = stage.docket();
+    await divide(docket, 2);
+    const redis = await stage.redis();
+    const [here, there] = [keyIn(0, 2, 'moving'), (await loadLayout(redis, keysOf(stage.name))).tags[1]!];
+    await docket.add(note, {}, { key: here, when: '1h' });
+    await redis.hset(stage.key(`run:${here}`), RECORD.departing, `${there} a move that no worker makes any more`);
+    expect(await docket.clear()).toBe(1);
+    expect(await docket.getExecution(here)).toMatchObject({ state: 'cancelled' });
+    await divide(docket, 1, { force: true });
   });
 
   test('has run each of its scripts by now', async () => {

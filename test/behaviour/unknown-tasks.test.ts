@@ -37,6 +37,8 @@ async function parked({ redis, key }: Fleet): Promise<Parked[]> {
 /** Waits until so many were put back so often. */
 async function putBack(fleet: Fleet, times: number, count = 1): Promise<Parked[]> {
   let all: Parked[] = [];
+  // Counted first: to read hundreds of records over and over would keep the worker, which is in this process, from its work.
+  await waitFor(async () => (await fleet.redis.zcard(fleet.key('schedule'))) === count);
   await waitFor(async () => {
     all = await parked(fleet);
     return all.length === count && all.every(({ fields, inMs }) => Number(fields.pp) === times && inMs > 0);

@@ -29,10 +29,10 @@ export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 's
   tasks(): readonly TaskManifest[];
   /** Returns those of these tasks whose chain is in another partition: its next run moves here. */
   runningElsewhere(tasks: readonly string[]): Promise<ReadonlySet<string>>;
-  /** The version of the strikes at which the layout had this partition. */
+  /** The version of the strikes at which the layout had this partition; `null` when it has this partition for ever. */
   readonly ownVersion: {
     /** Rejects when the layout does not have this partition, or is being changed. */
-    get(): Promise<string>;
+    get(): Promise<string | null>;
     /** Forgets it, because it is no longer current. */
     forget(): void;
   };
