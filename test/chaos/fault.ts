@@ -20,6 +20,8 @@ export interface Fault {
   readonly reach: Reach;
   /** Whether no outcome can be written while it lasts, by the worker that it hits or by any. @default false */
   readonly holdsOutcomes?: boolean;
+  /** Whether a worker is drained: outcomes that it cannot write by then are lost to it. @default false */
+  readonly drains?: boolean;
   /** @default 'nothing' */
   readonly loses?: Loss;
   /** @default all */

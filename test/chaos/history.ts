@@ -111,6 +111,8 @@ export interface FaultWindow {
   readonly loses: Loss;
   /** Whether outcomes could not be written while it lasted. */
   readonly holdsOutcomes: boolean;
+  /** Whether a worker was drained. */
+  readonly drains: boolean;
   /** The worker that it hit, if it hit one. */
   readonly worker: string | null;
   /** The one thread of this worker that it hit; null if it hit all of them. */

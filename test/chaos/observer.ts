@@ -117,6 +117,7 @@ function stallBetween(beganMs: number, endedMs: number): FaultWindow {
     reach: 'all',
     loses: 'nothing',
     holdsOutcomes: true,
+    drains: false,
     worker: null,
     thread: null,
     beganMs,

@@ -113,8 +113,8 @@ async function makeFault(world: World, planned: PlannedFault, say: (line: string
   await sleep(lastsMs);
   await mend();
   if (fault.resources.includes('server')) await world.reachable();
-  const { reach, loses = 'nothing', holdsOutcomes = false } = fault;
+  const { reach, loses = 'nothing', holdsOutcomes = false, drains = false } = fault;
   const whose = worker === null ? null : world.slots[worker]!.name;
-  const window = { beganMs, endedMs: Date.now() };
-  return { number, fault: family, name, reach, loses, holdsOutcomes, worker: whose, thread: null, ...window };
+  const window = { holdsOutcomes, drains, beganMs, endedMs: Date.now() };
+  return { number, fault: family, name, reach, loses, worker: whose, thread: null, ...window };
 }

@@ -35,10 +35,23 @@ export class Hits {
   /** The faults that can have had this attempt delivered again: all, or those that had begun before a time. */
   on(attempt: Attempt, begunBeforeMs = Infinity): FaultWindow[] {
     const writtenMs = this.#writtenMs(attempt);
-    return this.#faults.filter(({ reach, worker, thread, beganMs, ...fault }) => {
+    return this.#faults.filter((fault) => {
+      const { worker, thread, beganMs } = fault;
+      const reach = fault.reach === 'none' && this.#isDrainedInHold(attempt, fault) ? 'all' : fault.reach;
       if (reach === 'none' || (reach === 'worker' && worker !== attempt.worker)) return false;
       if (beganMs > begunBeforeMs || (thread !== null && thread !== attempt.thread)) return false;
       return attempt.startedMs <= fault.endedMs + LINGERS_MS && writtenMs >= beganMs;
+    });
+  }
+
+  /** Whether its worker was drained while the outcome could not be written: it ends without it. */
+  #isDrainedInHold(attempt: Attempt, { drains, worker, beganMs, endedMs }: FaultWindow): boolean {
+    if (!drains || (worker ?? attempt.worker) !== attempt.worker) return false;
+    const writtenMs = this.#writtenMs(attempt);
+    return this.#holds.some((hold) => {
+      const isOurs = (hold.worker ?? attempt.worker) === attempt.worker;
+      const isMeanwhile = hold.beganMs <= endedMs && beganMs <= hold.endedMs;
+      return isOurs && isMeanwhile && hold.beganMs <= writtenMs && attempt.startedMs <= hold.endedMs;
     });
   }
 
@@ -77,6 +90,7 @@ function harmOf({ id, worker, thread, startedMs }: Attempt, harm: Harm): FaultWi
     reach: 'worker',
     loses: 'nothing',
     holdsOutcomes: false,
+    drains: false,
     worker,
     thread: harm === 'thread' ? thread : null,
     beganMs: startedMs,

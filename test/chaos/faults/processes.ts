@@ -47,6 +47,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     resources: ['worker'],
     lastsMs: [500, 3_000],
     reach: 'none',
+    drains: true,
     async start(world, worker) {
       const slot = world.slots[worker]!;
       await slot.present();
@@ -78,6 +79,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     resources: ['worker'],
     lastsMs: [4_000, 8_000],
     reach: 'none',
+    drains: true,
     async start(world, worker) {
       const slot = world.slots[worker]!;
       await slot.drain();
@@ -116,6 +118,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     resources: ['producers'],
     lastsMs: [3_000, 6_000],
     reach: 'none',
+    drains: true,
     async start(world) {
       const added = await world.acknowledged(() => world.load.addNovel(5));
       const newer = world.spawnNewer();

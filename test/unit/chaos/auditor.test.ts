@@ -31,6 +31,7 @@ function fault(more: Partial<FaultWindow> = {}): FaultWindow {
   return {
     ...what,
     holdsOutcomes: false,
+    drains: false,
     worker: 'chaos-0',
     thread: null,
     beganMs: T0 + 120,
@@ -128,6 +129,17 @@ describe('a second start', () => {
     expect(broken({ attempts: twice, faults: [cut, hold({ worker: 'chaos-0' })] })).toEqual([]);
     expect(broken({ attempts: twice, faults: [cut, hold({ worker: 'chaos-1' })] })).toEqual([2]);
     expect(broken({ attempts: twice, faults: [cut, hold({ endedMs: T0 + 800 })] })).toEqual([2]);
+  });
+
+  test('is explained by the drain of its worker while its outcome could not be written', () => {
+    const drain = fault({ reach: 'none', drains: true, beganMs: T0 + 1_000, endedMs: T0 + 3_000 });
+    const hold = (more: Partial<FaultWindow> = {}) =>
+      fault({ reach: 'none', worker: null, holdsOutcomes: true, beganMs: T0 + 120, endedMs: T0 + 2_000, ...more });
+    expect(broken({ attempts: twice, faults: [drain] })).toEqual([2]);
+    expect(broken({ attempts: twice, faults: [hold()] })).toEqual([2]);
+    expect(broken({ attempts: twice, faults: [drain, hold()] })).toEqual([]);
+    expect(broken({ attempts: twice, faults: [drain, hold({ endedMs: T0 + 800 })] })).toEqual([2]);
+    expect(broken({ attempts: twice, faults: [{ ...drain, worker: 'chaos-2' }, hold()] })).toEqual([2]);
   });
 
   test('needs a fault for each start but one', () => {
