@@ -53,6 +53,10 @@ describeOnAnyServer('the thread of a task', (url) => {
   ])('is ended when it sends %s in place of outcomes, and the worker goes on', async (_, at) => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ tasks: HOSTILE, threads: 1, maxDeliveries: 1 });
+    const warned: Error[] = [];
+    const note = (warning: Error) => void warned.push(warning);
+    process.on('warning', note);
+    onTestFinished(() => void process.off('warning', note));
     const culprit = await fleet.docket.add('forges', { at });
     await expect(culprit.result()).rejects.toMatchObject({
       code: 'DOCKET_POISONED',
@@ -63,6 +67,7 @@ describeOnAnyServer('the thread of a task', (url) => {
     expect(deaths.map(({ message }) => message)).toEqual([
       'a worker thread died and is replaced: sent what no thread sends',
     ]);
+    expect(warned).toEqual([]);
   });
 
   test.each(['null', 'undefined', 'text', 'symbol', 'function', 'unreadable', 'proxy'])(

@@ -85,6 +85,7 @@ class PiscinaThread implements Thread {
   readonly #makeLogRoom = roomMaker(this.#logWindow);
   readonly #makeOutputRoom = roomMaker(this.#outputWindow);
   #disposing: Promise<unknown> | undefined;
+  #terminating: Promise<unknown> | undefined;
   #isEnding = false;
   #hasRun = false;
   #death: ThreadDeath | null = null;
@@ -160,8 +161,14 @@ class PiscinaThread implements Thread {
       this.#disposing ??= this.#pool.run({ kind: 'dispose' }).catch(() => undefined); // the thread has died
       await within(this.#disposing, graceMs);
     }
-    await this.#worker.terminate();
+    await this.#terminate();
     await this.exited;
+  }
+
+  /** Ends the thread. Node is asked once: a thread may send any number of messages until it is dead, and each could ask again. */
+  #terminate(): Promise<unknown> {
+    this.#terminating ??= this.#worker.terminate();
+    return this.#terminating;
   }
 
   #receive(message: unknown): void {
@@ -184,7 +191,7 @@ class PiscinaThread implements Thread {
   /** Ends a thread that has sent something else than it must: an outcome may be lost, and its execution run for ever. */
   #endBroken(): void {
     this.#death ??= deathOf('sent what no thread sends');
-    void this.#worker.terminate(); // unless it is dead already
+    void this.#terminate(); // unless it is dead already
   }
 
   /** @param error - whatever was thrown, also `null` */
