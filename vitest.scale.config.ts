@@ -35,6 +35,8 @@ const FILES: Readonly<Record<string, LeftOut>> = {
   'clear.test.ts': {
     'removes all that is queued or scheduled, returns the number, and leaves nothing of lean executions': EMPTY,
     'removes what another version has moved, which does not say when it was placed': ONE_PARTITION,
+    'keeps the record for as long as usual when the message was cut off': ONE_PARTITION,
+    'goes on behind the last member that stayed, though one before it has gone meanwhile': ONE_PARTITION,
     'lets a debounce go on whose winner it removed': ONE_PARTITION,
     'lets a debounce go on whose winner was queued already': ONE_PARTITION,
     'removes that of an execution that is queued already': ONE_PARTITION,
