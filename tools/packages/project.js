@@ -62,10 +62,16 @@ export function expectOutput({ code, output, errors }, expected) {
   }
 }
 
+/** What `start` has started, with its options. */
+const started = new Map();
+process.once('exit', () => {
+  for (const [child, options] of started) kill(child, options);
+});
+
 /** Starts a process that ends with this one. With `detached`, those that it has started end with it, too. */
 export function start(file, args, options) {
   const child = spawn(file, args, { stdio: 'ignore', ...options });
-  process.once('exit', () => kill(child, options));
+  started.set(child, options);
   return child;
 }
 
