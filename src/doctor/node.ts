@@ -1,6 +1,7 @@
 /** Names the server that a connection leads to, and says what helps when there is none. */
 import type { Socket } from 'node:net';
 import type { Redis } from 'ioredis';
+import { addressText } from '../redis/master-replies.js';
 import { parseRedisUrl } from '../redis/url.js';
 
 /** Returns the address of the node that a search has found; '' where the URL itself has the address. */
@@ -8,7 +9,7 @@ export function nodeOf(redis: Redis, url: string): string {
   const { kind } = parseRedisUrl(url);
   const { remoteAddress, remotePort } = redis.stream as Partial<Socket>;
   if ((kind !== 'cluster' && kind !== 'sentinel') || !remoteAddress) return '';
-  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+  return addressText({ host: remoteAddress, port: remotePort! });
 }
 
 /** Returns what to do about a server that does not answer. */
