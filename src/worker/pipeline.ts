@@ -217,6 +217,7 @@ export class Pipeline implements DeliveryPipeline {
    */
   #accept(entries: readonly Entry[], claimed: ReadonlySet<Token>): void {
     if (this.#isClosed) return this.#requeueUnclaimed(entries);
+    this.pauseGuard.actOnChanges();
     const accepted: Accepted = { owned: [], recorded: [], limited: [] };
     for (const entry of entries) {
       try {
@@ -269,6 +270,7 @@ export class Pipeline implements DeliveryPipeline {
 
   /** After the claim, or for lean executions: dispatches those that may run, and settles the others. */
   #start(deliveries: readonly Delivery[]): void {
+    this.pauseGuard.actOnChanges();
     const startable: Delivery[] = [];
     for (const delivery of deliveries) {
       try {

@@ -82,6 +82,20 @@ export class PauseGuard extends Service {
     await this.#follower?.lookUp();
   }
 
+  /**
+   * Acts on changes at once that would be acted on at the end of the turn. It is called before deliveries are looked at that may have
+   * to be given back: those that were read before them, and are in the dispatcher, go first.
+   */
+  actOnChanges(): void {
+    if (!this.#isUpdateScheduled) return;
+    this.#isUpdateScheduled = false;
+    this.#log();
+    this.takeBack();
+    if (!this.#wasDocketPaused || this.isDocketPaused) return;
+    this.#wasDocketPaused = false;
+    this.#options.onDocketResumed();
+  }
+
   /** Takes back the deliveries that are paused and have not started. */
   takeBack(): void {
     if (this.size === 0) return;
@@ -113,19 +127,9 @@ export class PauseGuard extends Service {
     this.#wasDocketPaused ||= this.isDocketPaused;
     if (this.#isUpdateScheduled) return;
     this.#isUpdateScheduled = true;
-    setImmediate(() => {
-      this.#isUpdateScheduled = false;
-      this.#update();
-    });
+    setImmediate(() => this.actOnChanges());
   }
 
-  #update(): void {
-    this.#log();
-    this.takeBack();
-    if (!this.#wasDocketPaused || this.isDocketPaused) return;
-    this.#wasDocketPaused = false;
-    this.#options.onDocketResumed();
-  }
 
   #log(): void {
     const text = describePauses(this.list);

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { claim } from '../../../src/redis/delivery-store.js';
 import { keysOf } from '../../../src/redis/keys.js';
 import { ENTRY } from '../../../src/redis/schema.js';
 import type { WorkerContext } from '../../../src/worker/context.js';
@@ -17,6 +18,8 @@ import { deferred } from '../../support/wait.js';
 import { deliveryWith, messageOf } from './deliveries.js';
 import { linkOf } from './links.js';
 
+vi.mock(import('../../../src/redis/delivery-store.js'), async (original) => ({ ...(await original()), claim: vi.fn() }));
+
 const KEYS = keysOf('pipeline');
 const SOON = { timeout: 2_000 };
 
@@ -31,28 +34,42 @@ interface Given {
   readonly id: string;
   readonly task?: string;
   readonly charges?: number;
+  /** The key of its record, if it has one. */
+  readonly record?: string;
 }
 
 /** A pipeline that reads these lean entries. The keys in `struck` are struck. */
 function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly string[] = [], leaseMs = 60_000) {
-  const raw = entries.map(({ id, task = 'resize', charges = 0 }, i) => [
-    Buffer.from(`${i + 1}-0`),
-    [ENTRY.message, messageOf({ task, id, ttlMs: 0 }), ENTRY.charges, String(charges)].map((one) => Buffer.from(one)),
-  ]);
-  const replies = [Promise.resolve([[Buffer.from(KEYS.work), raw]])];
-  const unblocked = deferred<null>();
+  let lastId = 0;
+  const replyWith = (given: readonly Given[]) => {
+    const raw = given.map(({ id, task = 'resize', charges = 0, record }) => {
+      const fields = [ENTRY.message, messageOf({ task, id, ttlMs: 0 }), ENTRY.charges, String(charges)];
+      if (record !== undefined) fields.push(ENTRY.key, record);
+      return [Buffer.from(`${++lastId}-0`), fields.map((one) => Buffer.from(one))];
+    });
+    return [[Buffer.from(KEYS.work), raw]];
+  };
+  const [second, later] = [deferred<unknown>(), deferred<null>()];
+  const replies: Promise<unknown>[] = [Promise.resolve(replyWith(entries)), second.promise];
+  const unblock = () => {
+    second.resolve(null);
+    later.resolve(null);
+  };
   const client = {
     status: 'ready',
-    client: async (command: string) => (command === 'UNBLOCK' ? unblocked.resolve(null) : 1),
+    client: async (command: string) => (command === 'UNBLOCK' ? unblock() : 1),
+    hget: async () => null,
+    hgetall: async () => ({}),
   };
+  const subscriber = Object.assign(new EventEmitter(), { subscribe: async () => 1 });
   const blocking = Object.assign(new EventEmitter(), client, {
-    xreadgroupBuffer: () => replies.shift() ?? unblocked.promise,
+    xreadgroupBuffer: () => replies.shift() ?? later.promise,
   });
   const context: WorkerContext = {
     redis: client as unknown as Redis,
     link: linkOf(),
     blocking: blocking as unknown as Redis,
-    subscriber: new EventEmitter() as unknown as Redis,
+    subscriber: subscriber as unknown as Redis,
     keys: KEYS,
     streams: { restore: async () => {}, onLost: () => {} },
     tag: '',
@@ -83,7 +100,10 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   for (const lane of dispatcher.lanes) dispatcher.attach(lane, new BusyThread());
   pipeline.intake.start();
   onTestFinished(() => pipeline.intake.stop());
-  return { pipeline, dispatcher, dispatched: () => [...dispatcher.deliveries()].map(keyOf) };
+  const dispatched = () => [...dispatcher.deliveries()].map(keyOf);
+  /** The second read brings these. */
+  const deliver = (...given: Given[]) => second.resolve(replyWith(given));
+  return { pipeline, dispatcher, dispatched, subscriber, deliver };
 }
 
 function inHand(pipeline: Pipeline): string[] {
@@ -239,4 +259,32 @@ test('what was on a thread that ended during the drain goes back uncharged, even
   pipeline.close();
   pipeline.settleThreadLost(delivery, true, null);
   expect([requeue.mock.calls, redeliver.mock.calls.length]).toEqual([[[delivery, { hasStarted: true }]], 1]);
+});
+
+test('what is read in the same turn as a pause is given back behind what was read before', async () => {
+  const { pipeline, dispatched, subscriber, deliver } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger);
+  pipeline.pauseGuard.start();
+  onTestFinished(() => pipeline.pauseGuard.stop());
+  await pipeline.pauseGuard.ready;
+  await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
+  const requeued: string[] = [];
+  vi.spyOn(pipeline.settler, 'requeue').mockImplementation((delivery) => requeued.push(keyOf(delivery)));
+  subscriber.emit('message', KEYS.pauseChanges, '0 5 +* deploy');
+  deliver({ id: 'c' });
+  await expect.poll(() => requeued, SOON).toEqual(['a', 'b', 'c']);
+});
+
+test('what is claimed in the same turn as a pause is given back behind what was claimed before', async () => {
+  const answer = deferred<Awaited<ReturnType<typeof claim>>>();
+  vi.mocked(claim).mockReturnValueOnce(answer.promise);
+  const { pipeline, dispatched, subscriber } = open([{ id: 'a' }, { id: 'b', record: 'b' }], recordingLogger().logger);
+  pipeline.pauseGuard.start();
+  onTestFinished(() => pipeline.pauseGuard.stop());
+  await pipeline.pauseGuard.ready;
+  await expect.poll(dispatched, SOON).toEqual(['a']);
+  const requeued: string[] = [];
+  vi.spyOn(pipeline.settler, 'requeue').mockImplementation((delivery) => requeued.push(keyOf(delivery)));
+  subscriber.emit('message', KEYS.pauseChanges, '0 5 +* deploy');
+  answer.resolve({ refused: [], errors: [] });
+  await expect.poll(() => requeued, SOON).toEqual(['a', 'b']);
 });
