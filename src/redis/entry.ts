@@ -69,16 +69,16 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
         record = value.toString();
         break;
       case DUE:
-        dueMs = Number(value) || 0;
+        dueMs = numberIn(value);
         break;
       case DELIVERIES:
-        deliveries = Number(value) || 0;
+        deliveries = numberIn(value);
         break;
       case CHARGES:
-        charges = Number(value) || 0;
+        charges = numberIn(value);
         break;
       case REROUTES:
-        reroutes = Number(value) || 0;
+        reroutes = numberIn(value);
         break;
       case ADMISSION_STAGE:
         admissionStage = STAGE_OF_CODE.get(value.toString()) ?? 'new'; // an unknown stage skips no limit
@@ -122,4 +122,10 @@ function millisecondsOf(id: Buffer): number {
   let ms = 0;
   for (let i = 0; i < id.length && id[i] !== DASH; i++) ms = ms * 10 + id[i]! - DIGIT_0;
   return ms;
+}
+
+/** Returns 0 for what no worker writes: no number, one below 0, or one that is not finite. */
+function numberIn(value: Buffer): number {
+  const number = Number(value);
+  return number >= 0 && number < Number.POSITIVE_INFINITY ? number : 0;
 }

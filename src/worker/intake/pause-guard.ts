@@ -130,7 +130,6 @@ export class PauseGuard extends Service {
     setImmediate(() => this.actOnChanges());
   }
 
-
   #log(): void {
     const text = describePauses(this.list);
     if (text === this.#logged) return;

@@ -59,6 +59,6 @@ test.each([
   expect(read({ m: '', o: code }).admissionStage).toBe(stage);
 });
 
-test.each(['', 'soon', '1-1'])('a field with %j in place of a number counts as none', (text) => {
+test.each(['', 'soon', '1-1', '-1', '1e999'])('a field with %j in place of a number counts as none', (text) => {
   expect(read({ m: 'message', w: text, d: text, c: text, p: text })).toEqual(read({ m: 'message' }));
 });

@@ -18,7 +18,10 @@ import { deferred } from '../../support/wait.js';
 import { deliveryWith, messageOf } from './deliveries.js';
 import { linkOf } from './links.js';
 
-vi.mock(import('../../../src/redis/delivery-store.js'), async (original) => ({ ...(await original()), claim: vi.fn() }));
+vi.mock(import('../../../src/redis/delivery-store.js'), async (original) => ({
+  ...(await original()),
+  claim: vi.fn(),
+}));
 
 const KEYS = keysOf('pipeline');
 const SOON = { timeout: 2_000 };
