@@ -1,8 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { monotonicMs } from '../../../src/core/clock.js';
 import type { Delivery } from '../../../src/worker/delivery.js';
 import { type DrainedPartition, type DrainOptions, drain } from '../../../src/worker/drain.js';
+import { stopTime } from '../../support/fake-time.js';
 import { recordingLogger } from '../../support/logger.js';
+import { deferred } from '../../support/wait.js';
 import { deliveryWith } from './deliveries.js';
 
 const NEVER = new Promise<never>(() => {});
@@ -19,16 +21,17 @@ function setUp({ running = 0, isStubborn = false, partition = {}, ...rest }: Par
   const parts: PartitionParts = {
     services: { stopSuppliers: record('stop suppliers'), stop: record('stop services') },
     rerouter: { idle: record('rerouter idle') },
+    mover: { idle: async () => {} },
     settler: { idle: record('settler idle'), isIdle: true },
     link: { downMs: 0 },
     ...partition,
   };
-  const { services, rerouter, settler, link } = parts;
+  const { services, rerouter, mover, settler, link } = parts;
   const options: DrainOptions = {
     partitions: [
       {
         services,
-        pipeline: { rerouter, mover: { idle: async () => {} }, settler },
+        pipeline: { rerouter, mover, settler },
         context: { link },
         leave: record('leave'),
       },
@@ -77,9 +80,7 @@ interface Setting {
 }
 
 /** What the drain asks of the parts of one partition. */
-type PartitionParts = Pick<DrainedPartition, 'services'> &
-  Omit<DrainedPartition['pipeline'], 'mover'> &
-  DrainedPartition['context'];
+type PartitionParts = Pick<DrainedPartition, 'services'> & DrainedPartition['pipeline'] & DrainedPartition['context'];
 
 const BEFORE = ['stop suppliers', 'close dispatcher', 'requeue queued', 'wait until empty'];
 const AFTER = [
@@ -106,6 +107,73 @@ describe('a worker drains in steps', () => {
     const { options, calls } = setUp({ running: 1, isStubborn: true });
     await drain(options);
     expect(calls).toEqual([...BEFORE, 'interrupt runs', 'wait until empty', ...AFTER]);
+  });
+});
+
+describe('a drain that has modules to tell of failures', () => {
+  test('tells them once everything is written, while there are threads, and nothing after that', async () => {
+    const { options, calls } = setUp();
+    const record = (call: string) => async () => void calls.push(call);
+    const close = () => void calls.push('close notifier');
+    const failureNotifier = { isNeeded: true, idle: record('notifier idle'), close };
+    await drain({ ...options, failureNotifier });
+    expect(calls).toEqual([...BEFORE, 'settler idle', 'notifier idle', 'close notifier', ...AFTER]);
+  });
+});
+
+describe('a drain divides its time', () => {
+  stopTime();
+
+  test('so that attempts have all but the grace to end, and the grace after they were asked to stop', async () => {
+    const { options } = setUp({ running: 1, isStubborn: true });
+    const waits: number[] = [];
+    const dispatcher = Object.assign(options.dispatcher, {
+      waitUntilEmpty: async (ms: number) => {
+        waits.push(ms);
+        await vi.advanceTimersByTimeAsync(ms);
+      },
+    });
+    await drain({ ...options, dispatcher });
+    expect(waits).toEqual([900, 100]);
+  });
+
+  test('so that suppliers which do not stop leave the grace to attempts', async () => {
+    const { options } = setUp({ running: 1, isStubborn: true });
+    const waits: number[] = [];
+    const dispatcher = Object.assign(options.dispatcher, {
+      waitUntilEmpty: async (ms: number) => void waits.push(ms),
+    });
+    Object.assign(options.partitions[0]!.services, { stopSuppliers: () => NEVER });
+    const drained = drain({ ...options, dispatcher });
+    await vi.advanceTimersByTimeAsync(900);
+    expect(waits).toEqual([0, 100]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    await drained;
+  });
+
+  test('so that modules which are told of failures leave the grace to the threads', async () => {
+    const { options, graces } = setUp();
+    const failureNotifier = { isNeeded: true, idle: () => NEVER, close: () => {} };
+    const drained = drain({ ...options, failureNotifier });
+    await vi.advanceTimersByTimeAsync(900);
+    expect(graces).toEqual([100]);
+    await drained;
+  });
+});
+
+describe('a drain is not over', () => {
+  test.each<[string, (waits: Promise<void>) => Partial<DrainOptions> & Setting]>([
+    ['what moves to another partition has moved', (moved) => ({ partition: { mover: { idle: () => moved } } })],
+    ['the services that partitions share have stopped', (stopped) => ({ stopShared: () => stopped })],
+  ])('before %s', async (_, settingFor) => {
+    const waited = deferred();
+    const { options } = setUp({ ...settingFor(waited.promise), drainTimeoutMs: 600_000 });
+    const over = vi.fn();
+    const drained = drain(options).then(over);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(over).not.toHaveBeenCalled();
+    waited.resolve();
+    await drained;
   });
 });
 
