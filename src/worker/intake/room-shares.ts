@@ -10,9 +10,11 @@
  *   could not use that room meanwhile. In return it may bring only an equal part of the room, and one entry of each stream while
  *   another partition has work. So the worker may have a few more deliveries than there is room for.
  * - Entries of a partition whose server cannot be reached take no room. They can be neither claimed nor started, so they would keep the
- *   others from working. When the server can be reached again, the worker may have more deliveries than there is room for, by one
- *   read of each partition.
+ *   others from working. The same holds for a read without an answer for half a second: it takes seconds until a server that has
+ *   fallen silent counts as one that cannot be reached. When the server answers again, the worker may have more deliveries than there
+ *   is room for, by one read of each partition.
  */
+import { monotonicMs } from '../../core/clock.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 
 /** The intake of one partition, as the others see it. */
@@ -27,6 +29,8 @@ export interface Sharer {
 
 /** The room of one turn: as many entries as one read brings. */
 const TURN = 1_024;
+/** After this long without an answer, a read takes no room any more. */
+const OVERDUE_MS = 500;
 
 export class RoomShares {
   readonly #dispatcher: Pick<Dispatcher, 'room' | 'size'>;
@@ -35,6 +39,8 @@ export class RoomShares {
   readonly #shares = new Set<RoomShare>();
   /** Those that wait for room, the one that has waited longest first. */
   readonly #waiting = new Set<RoomShare>();
+  /** Wakes those that wait for room once a read may be overdue. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(dispatcher: Pick<Dispatcher, 'room' | 'size'>, concurrency: number) {
     this.#dispatcher = dispatcher;
@@ -51,17 +57,34 @@ export class RoomShares {
   remove(share: RoomShare): void {
     this.#shares.delete(share);
     this.#waiting.delete(share);
+    if (this.#shares.size === 0) clearTimeout(this.#timer);
     this.wakeOthers(share);
   }
 
   /** Returns the room for this share. If there is none, it waits from now on. */
   roomFor(share: RoomShare): number {
     let available = this.#dispatcher.room;
-    for (const { pending, taken } of this.#shares) available -= pending + taken;
+    let beingRead = 0;
+    for (const { pending, taken } of this.#shares) {
+      available -= pending + taken;
+      beingRead += taken;
+    }
     const room = Math.max(0, this.#partOf(available, share));
-    if (room > 0) this.#waiting.delete(share);
-    else this.#waiting.add(share);
-    return room;
+    if (room > 0) {
+      this.#waiting.delete(share);
+      return room;
+    }
+    this.#waiting.add(share);
+    if (available + beingRead > 0) this.#watchReads();
+    return 0;
+  }
+
+  /** No execution may end before a read is overdue, so nothing else would wake those that wait for its room. */
+  #watchReads(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      for (const share of this.#waiting) share.wake();
+    }, OVERDUE_MS).unref();
   }
 
   #partOf(available: number, share: RoomShare): number {
@@ -125,6 +148,8 @@ export class RoomShare {
   readonly #sharer: Sharer;
   /** How much room its present read has taken. */
   #taken = 0;
+  /** When it took that, on the monotonic clock. */
+  #takenMs = 0;
 
   constructor(all: RoomShares, sharer: Sharer) {
     this.#all = all;
@@ -136,7 +161,8 @@ export class RoomShare {
   }
 
   get taken(): number {
-    return this.#sharer.isReachable() ? this.#taken : 0;
+    const isExpected = this.#taken > 0 && monotonicMs() - this.#takenMs < OVERDUE_MS;
+    return isExpected && this.#sharer.isReachable() ? this.#taken : 0;
   }
 
   /** Returns the room for a read. If there is none, its intake is woken when there may be some. */
@@ -147,6 +173,7 @@ export class RoomShare {
   /** Takes room for a read of what is there. */
   take(count: number): void {
     this.#taken = count;
+    this.#takenMs = monotonicMs();
   }
 
   /** Waits for room, because its intake could not use the room that there was. The intake is woken when there may be more. */

@@ -1,6 +1,9 @@
 /** How the partitions of a worker share the room of its dispatcher. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { RoomShares } from '../../../../src/worker/intake/room-shares.js';
+import { stopTime } from '../../../support/fake-time.js';
+
+stopTime();
 
 /** Partitions in front of a dispatcher whose room the test sets. */
 class Worker {
@@ -48,6 +51,35 @@ describe('the room of a worker', () => {
     expect([healthy.room(), healthy.ahead, healthy.coming]).toEqual([0, 30, 10]);
     isReachable = false;
     expect([healthy.room(), healthy.ahead, healthy.coming]).toEqual([50, 0, 0]);
+  });
+
+  test('is not taken any more by a read without an answer for half a second, and those that wait for it are woken', async () => {
+    const worker = new Worker();
+    const [silent, healthy] = [worker.join('silent'), worker.join('healthy')];
+    worker.dispatcher.room = 1;
+    silent.take(silent.room());
+    expect(healthy.room()).toBe(0);
+    await vi.advanceTimersByTimeAsync(499);
+    expect([healthy.room(), worker.woken]).toEqual([0, []]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([healthy.room(), worker.woken]).toEqual([1, ['healthy']]);
+    healthy.take(1);
+    silent.release();
+    expect(silent.room()).toBe(0);
+  });
+
+  test('is waited for without a timer while nothing is being read, and when all have left', () => {
+    const worker = new Worker();
+    const [a, b] = [worker.join('a'), worker.join('b', 1)];
+    worker.dispatcher.room = 1;
+    expect(a.room()).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+    worker.dispatcher.room = 2;
+    b.take(1);
+    expect(a.room()).toBe(0);
+    expect(vi.getTimerCount()).toBe(1);
+    for (const one of [a, b]) one.leave();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test('is divided in equal parts among those that wait for it, and the one that has waited longest gets the rest', () => {
