@@ -16,7 +16,7 @@ vi.mock(import('../../../../src/redis/time.js'), async (original) => ({
   serverTimeMs: async () => 1_000_000,
 }));
 
-const AUTOMATIC = { perpetual: { kind: 'every', everyMs: 60_000, isAutomatic: true } } as const;
+const AUTOMATIC = { perpetual: { kind: 'perpetual', everyMs: 60_000, isAutomatic: true } } as const;
 const SEEDED = { tasks: ['report'], errors: [] };
 
 stopTime();
@@ -32,10 +32,10 @@ function start(...versions: (string | Error | null)[]) {
     },
     forget: vi.fn(() => void versions.shift()),
   };
-  let lose = () => {};
+  const losses: (() => void)[] = [];
   const seeder = new Seeder({
     ...{ redis: {} as Redis, keys: keysOf('d'), clock: new ServerClock(), logger, executionTtlMs: 1_000, ownVersion },
-    streams: { restore: async () => {}, onLost: (listener) => void (lose = listener) },
+    streams: { restore: async () => {}, onLost: (listener) => void losses.push(listener) },
     tasks: () => [
       { name: 'report', policies: AUTOMATIC },
       { name: 'moving', policies: AUTOMATIC },
@@ -45,7 +45,7 @@ function start(...versions: (string | Error | null)[]) {
   });
   seeder.start();
   onTestFinished(() => seeder.stop());
-  return { ownVersion, lines, lose: () => lose() };
+  return { ownVersion, lines, lose: () => losses.map((listener) => listener()) };
 }
 
 /** What was asked of Redis: the tasks, and at which version of the strikes. */
