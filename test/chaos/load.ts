@@ -118,10 +118,10 @@ export class Load {
   }
 
   /**
-   * Adds executions that are all due in one millisecond, so long from now. Returns whether the last of them was there before
-   * that, and none was refused.
+   * Adds executions that are all due in one millisecond, so long from now. Returns whether all of them were there before that; if not,
+   * whether some were refused, or the last ones came too late.
    */
-  async addBurst(count: number, leadMs: number): Promise<boolean> {
+  async addBurst(count: number, leadMs: number): Promise<'whole' | 'refused' | 'late'> {
     const when = new Date(Date.now() + leadMs);
     let isWhole = true;
     for (let left = count; left > 0; left -= 1_000) {
@@ -133,7 +133,8 @@ export class Load {
       const kept = acknowledged(await Promise.all(adds));
       isWhole &&= kept.length === adds.length;
     }
-    return isWhole && Date.now() < when.getTime();
+    if (!isWhole) return 'refused';
+    return Date.now() < when.getTime() ? 'whole' : 'late';
   }
 
   /** Adds executions whose bodies take so long, and returns those that were acknowledged. */

@@ -64,10 +64,10 @@ async function writeBadMessage(world: World, message: Buffer): Promise<void> {
 /** Adds a burst that is whole before it is due; on a busy machine with more time before that. */
 async function burst(world: World, count: number, leadMs: number): Promise<void> {
   await world.showsEffect(`a burst of ${count} was never there before it was due`, async () => {
-    if (await world.load.addBurst(count, leadMs)) return true;
-    leadMs *= 2;
-    await sleep(500); // the server may be away
-    return false;
+    const added = await world.load.addBurst(count, leadMs);
+    if (added === 'late') leadMs *= 2;
+    if (added === 'refused') await sleep(500); // the server may be away
+    return added === 'whole';
   });
 }
 
