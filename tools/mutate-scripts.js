@@ -1,8 +1,9 @@
 /**
- * Checks that the tests notice when a rule is taken out of a script: leaves out one statement of the Lua files at a time, or negates one
- * condition, and runs tests that use that statement. It needs `dist` and redis-server, and changes nothing in the repository.
- * What it finds out is kept in a folder for temporary files (DOCKET_MUTANTS), and a later run goes on from there. That a mutant survives
- * a test is forgotten when the file of the test changes. Where tests or scripts were added, first find out what they run (`--coverage`).
+ * Checks that the tests notice when a rule is taken out of a script: leaves out one statement of the Lua files at a
+ * time, or negates one condition, and runs tests that use that statement. It needs `dist` and redis-server, and changes
+ * nothing in the repository. What it finds out is kept in a folder for temporary files (DOCKET_MUTANTS), and a later
+ * run goes on from there. That a mutant survives a test is forgotten when the file of the test changes. Where tests or
+ * scripts were added, first find out what they run (`--coverage`).
  *
  *   node tools/mutate-scripts.js                          all mutants
  *   node tools/mutate-scripts.js --script settle,_rates   those of some Lua files
@@ -74,7 +75,10 @@ function choose(mutants) {
   return Array.from({ length: Number(options.sample) }, (_, i) => some[Math.floor((i * some.length) / options.sample)]);
 }
 
-/** Runs tests with those mutants that are not decided yet, until all are or a process is given up. Returns whether any test was run. */
+/**
+ * Runs tests with those mutants that are not decided yet, until all are or a process is given up. Returns whether any
+ * test was run.
+ */
 async function runSome(mutants, part) {
   const known = verdicts(FOLDER);
   const open = mutants.filter(({ id }) => !known.get(id)?.killed && !known.get(id)?.timedOut);

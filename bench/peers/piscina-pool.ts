@@ -1,4 +1,7 @@
-/** Plain piscina: the same function on the same number of threads, called from memory. The difference to it is the cost of a queue. */
+/**
+ * Plain piscina: the same function on the same number of threads, called from memory. The difference to it is the cost
+ * of a queue.
+ */
 import { performance } from 'node:perf_hooks';
 import { Piscina } from 'piscina';
 import type { Rounds } from './hash-rounds.js';

@@ -1,9 +1,9 @@
 /**
  * The failures of one partition for a producer: lists them page by page, retries and discards them in bounded batches.
  *
- * Owns the ids that users see: the id of the entry, followed by `@` and the tag of the partition unless it is partition 0. It also
- * owns the order of a retry by filter: all ids are listed first, so that an execution that fails again is not retried again, and the
- * oldest is retried first.
+ * Owns the ids that users see: the id of the entry, followed by `@` and the tag of the partition unless it is
+ * partition 0. It also owns the order of a retry by filter: all ids are listed first, so that an execution that fails
+ * again is not retried again, and the oldest is retried first.
  */
 import { InvalidOptionError, UndecodableValueError } from '../core/errors.js';
 import { checkOptionNames, optionNames, shown, wholeNumberOf } from '../core/options.js';

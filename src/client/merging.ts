@@ -82,7 +82,10 @@ export function mergedStrikes(lists: readonly (readonly StrikeInfo[])[]): Strike
   return oldestOfEach(lists.flat(), ({ description }) => description);
 }
 
-/** Merges lists of limits. A limit counts in one partition, unless tasks with other limits share its scope: then it has the sums. */
+/**
+ * Merges lists of limits. A limit counts in one partition, unless tasks with other limits share its scope: then it has
+ * the sums.
+ */
 export function mergedLimits(lists: readonly (readonly LimitInfo[])[], most: number): LimitInfo[] {
   if (lists.length === 1) return [...lists[0]!];
   const byName = new Map<string, LimitInfo>();

@@ -1,9 +1,9 @@
 /**
  * Cancels, replaces and clears executions that a worker is moving from one partition to another.
  *
- * Owns the rule that neither a cancel nor a replace nor a clear is lost between the steps of a move. The record of the execution names the move,
- * so the move is stopped in the partition to which it leads. If the execution has arrived there before, it is cancelled or removed
- * there instead.
+ * Owns the rule that neither a cancel nor a replace nor a clear is lost between the steps of a move. The record of the
+ * execution names the move, so the move is stopped in the partition to which it leads. If the execution has arrived
+ * there before, it is cancelled or removed there instead.
  */
 import { RedisUnavailableError } from '../core/errors.js';
 import { type ClearTarget, clearMoving } from '../redis/clear-store.js';
@@ -54,8 +54,8 @@ async function follow(
 }
 
 /**
- * Removes an execution that a worker moves from this partition to another one, unless it has started there. So it ends once: what has
- * started there stays, and the worker removes it here.
+ * Removes an execution that a worker moves from this partition to another one, unless it has started there. So it ends
+ * once: what has started there stays, and the worker removes it here.
  * @returns whether it was removed
  * @throws RedisUnavailableError when a partition cannot be reached
  */

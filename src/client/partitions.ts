@@ -1,7 +1,7 @@
 /**
- * The partitions of a docket, as a producer knows them. The producer starts with partition 0 alone, and loads the layout when it
- * needs it: with the strikes, after an add was refused, and with every operation on the whole docket. So a docket with one partition
- * never waits for its layout, and adds send nothing for it.
+ * The partitions of a docket, as a producer knows them. The producer starts with partition 0 alone, and loads the
+ * layout when it needs it: with the strikes, after an add was refused, and with every operation on the whole docket. So
+ * a docket with one partition never waits for its layout, and adds send nothing for it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../core/clock.js';
@@ -251,9 +251,10 @@ export class Partitions {
   }
 
   /**
-   * Reads the strikes of a partition at a time when the layout does not change. The mark is read after the strikes: if it was set
-   * in between, the version of the strikes is outdated, so adds with it are refused. The layout is read last, in the same round trip
-   * if it is on the same server: an extra round trip would give the strikes more time to change.
+   * Reads the strikes of a partition at a time when the layout does not change. The mark is read after the strikes: if
+   * it was set in between, the version of the strikes is outdated, so adds with it are refused. The layout is read
+   * last, in the same round trip if it is on the same server: an extra round trip would give the strikes more time to
+   * change.
    */
   async #strikesUnchanging(partition: Partition): Promise<StrikeSnapshot> {
     const untilMs = monotonicMs() + LONGEST_CHANGE_MS;

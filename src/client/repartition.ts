@@ -2,10 +2,10 @@
  * Changes the number of partitions of a docket while producers add and workers run. `redis/layout-store.ts` has the steps by
  * which no add is routed by a layout that is not in force.
  *
- * Owns two more rules: new partitions get the strikes and the pauses, and partitions that were removed stay in the layout as drained.
- * The lists are copied after the marks were set and before the layout is written. So no worker reads a new partition without its
- * lists. One copy is enough: a producer that changes a list of partition 0 after the copy finds the mark, and writes once more when
- * the change is over (`Partitions.writeEverywhere`).
+ * Owns two more rules: new partitions get the strikes and the pauses, and partitions that were removed stay in the
+ * layout as drained. The lists are copied after the marks were set and before the layout is written. So no worker reads
+ * a new partition without its lists. One copy is enough: a producer that changes a list of partition 0 after the copy
+ * finds the mark, and writes once more when the change is over (`Partitions.writeEverywhere`).
  */
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';

@@ -5,8 +5,9 @@
  * strikes together with them. Once a partition refuses the version of these strikes, and the layout has changed, the writers write
  * nothing more: all their calls are routed again (`LayoutChanged`).
  *
- * Calls that may go to any partition go there in whole batches, to one partition after the other. A partition that cannot be reached
- * is skipped for a second. One that is slow gets one batch at a time, so that it does not get hold of all callers.
+ * Calls that may go to any partition go there in whole batches, to one partition after the other. A partition that
+ * cannot be reached is skipped for a second. One that is slow gets one batch at a time, so that it does not get hold of
+ * all callers.
  */
 import { monotonicMs } from '../core/clock.js';
 import type { Layout } from '../redis/layout-store.js';

@@ -7,8 +7,8 @@
  * - An execution of a task with limits belongs where its limits count. So limits are exact, and the script that admits an execution
  *   is atomic. If all limits of the task name one argument and have one scope, the value of that argument decides. Otherwise the
  *   scope decides if all have the same one, and else the name of the task.
- * - Any other execution with a key belongs where its key leads, so the first one under a key wins in the whole docket. The key of an
- *   automatic chain is the name of its task.
+ * - Any other execution with a key belongs where its key leads, so the first one under a key wins in the whole docket.
+ *   The key of an automatic chain is the name of its task.
  * - Without limits and without a key, an execution may be anywhere.
  */
 import { crc32 } from 'node:zlib';

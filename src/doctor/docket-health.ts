@@ -113,7 +113,10 @@ function checkReaders(live: readonly LiveWorker[]): Finding {
   return warn(check, 'no live worker reads it', 'start one without --partitions, or with one that names it');
 }
 
-/** Takes a snapshot, which runs the scripts that only read. Throws if the link breaks meanwhile: that says nothing about scripts. */
+/**
+ * Takes a snapshot, which runs the scripts that only read. Throws if the link breaks meanwhile: that says nothing about
+ * scripts.
+ */
 async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapshot?: Snapshot }> {
   const check = 'scripts';
   const begin = performance.now();

@@ -12,8 +12,8 @@ import { BATCH_ITEMS, STREAM_LETTERS, type StreamLetter } from './schema.js';
 import { runScript } from './script.js';
 
 /**
- * Removes an execution that a worker moves to another partition, unless it has started there. Called with its key and with that move.
- * Returns whether it was removed.
+ * Removes an execution that a worker moves to another partition, unless it has started there. Called with its key and
+ * with that move. Returns whether it was removed.
  */
 export type MovingRemover = (key: string, move: Move) => Promise<boolean>;
 

@@ -10,9 +10,9 @@ const MOST_TRIES = 1_000;
 export type MasterOf = (tag: string) => Promise<string>;
 
 /**
- * Returns the tags for a number of partitions. The tags of the layout stay, so that their keys stay where they are. On one server,
- * the tag of a new partition is its number. In a cluster, it is the first of `2`, `2.1`, `2.2` … whose slot lies on a master with the
- * fewest partitions.
+ * Returns the tags for a number of partitions. The tags of the layout stay, so that their keys stay where they are. On
+ * one server, the tag of a new partition is its number. In a cluster, it is the first of `2`, `2.1`, `2.2` … whose slot
+ * lies on a master with the fewest partitions.
  * @param masterOf - `null` for one server
  */
 export async function tagsFor(
@@ -80,7 +80,10 @@ interface SlotRange {
   readonly master: string;
 }
 
-/** Reads the reply to CLUSTER SLOTS. Masters are known by their ids, since nodes may not know their hosts. What is no range is left out. */
+/**
+ * Reads the reply to CLUSTER SLOTS. Masters are known by their ids, since nodes may not know their hosts. What is no
+ * range is left out.
+ */
 function rangesIn(reply: unknown): SlotRange[] {
   const ranges: SlotRange[] = [];
   for (const range of Array.isArray(reply) ? (reply as unknown[]) : []) {

@@ -14,7 +14,10 @@ export interface DocketSettings {
   readonly connection: ServerConnectionOptions | null;
   /** Those of one partition; of partition 0 unless it is named. */
   readonly keys: Keys;
-  /** The tag of the partition to which the keys belong, '0' for the first of several. @default the docket as a whole, or its only partition */
+  /**
+   * The tag of the partition to which the keys belong, '0' for the first of several.
+   * @default the docket as a whole, or its only partition
+   */
   readonly partition?: string | undefined;
   readonly executionTtlMs: number;
   readonly heartbeatIntervalMs: number;
@@ -29,7 +32,10 @@ export function describeDocket(settings: DocketSettings): string {
   return `${describePart(settings)} at ${maskUrl(settings.url)}`;
 }
 
-/** Names a docket, and its partition if there are several. A partition is named by its hash tag, which no change of their number touches. */
+/**
+ * Names a docket, and its partition if there are several. A partition is named by its hash tag, which no change of
+ * their number touches.
+ */
 export function describePart({ name, partition, keys }: Pick<DocketSettings, 'name' | 'partition' | 'keys'>): string {
   return partition === undefined ? `docket '${name}'` : `partition ${hashTagOf(keys)} of docket '${name}'`;
 }

@@ -1,6 +1,6 @@
 /**
- * Finds executions that a change of the partitions must not meet: those that were given keys and have not ended, since their keys could
- * lead elsewhere, and those that are between the steps of a move.
+ * Finds executions that a change of the partitions must not meet: those that were given keys and have not ended, since
+ * their keys could lead elsewhere, and those that are between the steps of a move.
  */
 import type { Redis } from 'ioredis';
 import { timeOfId } from '../core/ids.js';
@@ -28,8 +28,9 @@ export async function findKeyed(redis: Redis, keys: Keys, onStep: () => Promise<
 }
 
 /**
- * Looks through a partition, in bounded steps, for an execution that may have arrived in another partition and is still here. If its
- * partition changed now, it would be moved to a third one, and run twice. Returns its key or id; `null` when there is none.
+ * Looks through a partition, in bounded steps, for an execution that may have arrived in another partition and is still
+ * here. If its partition changed now, it would be moved to a third one, and run twice. Returns its key or id; `null`
+ * when there is none.
  * @param onStep - called between two steps
  */
 export async function findDeparting(redis: Redis, keys: Keys, onStep: () => Promise<void>): Promise<string | null> {

@@ -15,7 +15,10 @@ const DOCKET_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 /** The tag of a partition has no characters that end a hash tag or separate tags. */
 const PARTITION_TAG = /^[A-Za-z0-9.]{1,32}$/;
 
-/** The keys and channels of one partition of a docket, by their names in the schema. A suffix that ends with a colon is a function. */
+/**
+ * The keys and channels of one partition of a docket, by their names in the schema. A suffix that ends with a colon is
+ * a function.
+ */
 export type Keys = { readonly prefix: string; readonly db: number } & Named<typeof KEY> & Named<typeof CHANNEL>;
 
 type Named<Suffixes> = {

@@ -1,4 +1,7 @@
-/** Recognises the errors of a link that is down. The client words them in terms of its own settings, which says nothing to people. */
+/**
+ * Recognises the errors of a link that is down. The client words them in terms of its own settings, which says nothing
+ * to people.
+ */
 
 /** Whether a command failed because the link broke or could not be opened. The server has then refused nothing. */
 export function isLinkError(error: unknown): error is Error {

@@ -1,8 +1,8 @@
 /**
  * Reads the replies by which sentinels and nodes of a cluster name servers.
  *
- * Owns the rule that only sound addresses come out of them, each once and a bounded number, whatever the shape of a reply: connections are
- * opened to these addresses, and errors show them.
+ * Owns the rule that only sound addresses come out of them, each once and a bounded number, whatever the shape of a
+ * reply: connections are opened to these addresses, and errors show them.
  */
 import type { Address } from './url.js';
 
@@ -58,8 +58,9 @@ export function unique(addresses: readonly Address[]): Address[] {
 }
 
 /**
- * Returns the host of a node in a reply to CLUSTER SLOTS. It is '' when the node does not know its own host: then it is the node that
- * was asked. It is '?' when the node should announce a host name and has none: then the IP address is in the metadata.
+ * Returns the host of a node in a reply to CLUSTER SLOTS. It is '' when the node does not know its own host: then it is
+ * the node that was asked. It is '?' when the node should announce a host name and has none: then the IP address is in
+ * the metadata.
  */
 function hostIn([host, , , more]: readonly unknown[]): unknown {
   return host === '?' ? fieldOf(more, 'ip') : host;

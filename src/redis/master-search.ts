@@ -184,8 +184,8 @@ function shuffled(addresses: readonly Address[]): Address[] {
 }
 
 /**
- * Returns the error for the case that there was no answer. It is permanent when all have refused for good. Its text does not depend on
- * the order in which they were asked: an outage is logged again when its text changes.
+ * Returns the error for the case that there was no answer. It is permanent when all have refused for good. Its text
+ * does not depend on the order in which they were asked: an outage is logged again when its text changes.
  */
 function notAnswered(what: string, problems: readonly Problem[]): MasterNotFoundError {
   const all = problems.map(({ address, error }) => `${addressText(address)}: ${connectReason(error)}`).sort();

@@ -6,8 +6,8 @@
  *   place           places it where it belongs, under the name of the move, which is accepted once
  *   removeDeparted  removes it from where it was
  *
- * If a worker dies between two steps, the entry stays pending. The next worker that gets it moves the execution again, under the same
- * name. So the execution is not placed twice.
+ * If a worker dies between two steps, the entry stays pending. The next worker that gets it moves the execution again,
+ * under the same name. So the execution is not placed twice.
  *
  * A producer that cancels or replaces the execution meanwhile learns of the move from the record, and stops it in the partition to
  * which it leads. If the execution has arrived there, it is cancelled or replaced there instead.

@@ -5,10 +5,10 @@
  * Owns the rule that only refused commands are sent again. Redis refuses a command before it does any of it, and a script before
  * its first line. So sending it again is safe for every role, unlike sending a command whose answer was lost with its link.
  *
- * MOVED, READONLY, MASTERDOWN, and the UNBLOCKED of a master that becomes a replica, mean that the master is elsewhere: the link is
- * replaced, and the connector finds the master. ASK, TRYAGAIN, CLUSTERDOWN and LOADING mean that the server takes the command later.
- * But CLUSTERDOWN may also come from a node that is no longer part of the cluster, and that node will never take the command. So the
- * link is also replaced when CLUSTERDOWN goes on for a second.
+ * MOVED, READONLY, MASTERDOWN, and the UNBLOCKED of a master that becomes a replica, mean that the master is elsewhere:
+ * the link is replaced, and the connector finds the master. ASK, TRYAGAIN, CLUSTERDOWN and LOADING mean that the server
+ * takes the command later. But CLUSTERDOWN may also come from a node that is no longer part of the cluster, and that
+ * node will never take the command. So the link is also replaced when CLUSTERDOWN goes on for a second.
  *
  * ASKING is never sent. While a slot moves, neither node runs our scripts, since they name a key that never exists (`runScript`). A
  * single command gets ASK for a key that has left the node; after ASKING, it could create a second key on the other node.
@@ -90,9 +90,9 @@ export function resendRefused(redis: Redis, options: ResendOptions): void {
 }
 
 /**
- * Returns a function that replaces the link, unless it was replaced a short while ago. The function returns whether the link is being
- * replaced. If the client would reject the commands in flight, it waits for their answers first: they are refused as well, and their
- * callers should learn that.
+ * Returns a function that replaces the link, unless it was replaced a short while ago. The function returns whether the
+ * link is being replaced. If the client would reject the commands in flight, it waits for their answers first: they are
+ * refused as well, and their callers should learn that.
  */
 function linkReplacer(redis: Redis, { keptForMs }: ResendOptions): () => boolean {
   const internals = redis as unknown as Internals;

@@ -1,9 +1,10 @@
 /**
- * Subscribes to shard channels in a cluster and to plain channels elsewhere. Messages on a shard channel stay among the nodes of its
- * slot. The names of the channels are the same, and callers receive both kinds of messages by the same events.
+ * Subscribes to shard channels in a cluster and to plain channels elsewhere. Messages on a shard channel stay among the
+ * nodes of its slot. The names of the channels are the same, and callers receive both kinds of messages by the same
+ * events.
  *
- * Owns the rule that subscriptions come back with every new link. That includes those that a cluster cancelled because their slot has
- * moved. ioredis (6.0) forgets these, so the channels are remembered here.
+ * Owns the rule that subscriptions come back with every new link. That includes those that a cluster cancelled because
+ * their slot has moved. ioredis (6.0) forgets these, so the channels are remembered here.
  */
 import type { Redis } from 'ioredis';
 

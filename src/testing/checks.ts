@@ -1,6 +1,6 @@
 /**
- * Checks what tests pass to the assertions. Owns the rule that an expectation which nothing could meet is refused: an assertion that
- * must find nothing would hold with it.
+ * Checks what tests pass to the assertions. Owns the rule that an expectation which nothing could meet is refused: an
+ * assertion that must find nothing would hold with it.
  */
 import { types } from 'node:util';
 import { type Duration, toMs } from '../core/duration.js';

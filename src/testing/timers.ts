@@ -1,13 +1,14 @@
 /**
- * Tells whether timers run. Owns the rule that a test docket fails under timers that a test has faked and does not advance: it would
- * wait for them for ever, and say nothing.
+ * Tells whether timers run. Owns the rule that a test docket fails under timers that a test has faked and does not
+ * advance: it would wait for them for ever, and say nothing.
  */
 import { setTimeout as realDelay } from 'node:timers/promises';
 import { FakeTimersError } from '../core/errors.js';
 
 /**
- * How often, and how long, it waits for timers that need no time. Those that run have done so by the second look, since each look is
- * at least a turn of the event loop. The others are for fake timers that a test lets advance by themselves.
+ * How often, and how long, it waits for timers that need no time. Those that run have done so by the second look, since
+ * each look is at least a turn of the event loop. The others are for fake timers that a test lets advance by
+ * themselves.
  */
 const LOOKS = 20;
 const LOOK_MS = 100;

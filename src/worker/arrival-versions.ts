@@ -1,10 +1,10 @@
 /**
  * Knows for each partition a version of its strikes that was current while the layout had the partition.
  *
- * Owns the rule that nothing is moved into a partition that was removed, and no chain of an automatic task starts there. A move names
- * this version, as an add does, and arrives only while it is current. So does what starts a chain, but for partition 0, which is never
- * removed. A change of the layout gives every partition a new version before the layout is written. So a worker that does not know of
- * the change is refused, and then asks for the layout.
+ * Owns the rule that nothing is moved into a partition that was removed, and no chain of an automatic task starts
+ * there. A move names this version, as an add does, and arrives only while it is current. So does what starts a chain,
+ * but for partition 0, which is never removed. A change of the layout gives every partition a new version before the
+ * layout is written. So a worker that does not know of the change is refused, and then asks for the layout.
  */
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.js';

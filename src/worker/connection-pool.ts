@@ -1,7 +1,7 @@
 /**
- * The connections of a worker. Those of partition 0 are open from its start to its end. On one server, each further partition has one
- * more connection, for blocking reads. In a cluster each has three of its own, since it may be on another master. A partition that the
- * worker does not read may have one (`unread-partitions.ts`).
+ * The connections of a worker. Those of partition 0 are open from its start to its end. On one server, each further
+ * partition has one more connection, for blocking reads. In a cluster each has three of its own, since it may be on
+ * another master. A partition that the worker does not read may have one (`unread-partitions.ts`).
  */
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';

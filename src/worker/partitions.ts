@@ -5,8 +5,8 @@
  * Owns two rules:
  * - A partition whose server is away or refuses commands does not delay the others. Each is opened by itself, again and again, and
  *   starts when its guards are ready. A refusal ends the worker only at its start, and only when it comes from the first partition.
- * - A partition is closed in order: nothing more is read, deliveries that have not begun are requeued, and those that run end and are
- *   settled.
+ * - A partition is closed in order: nothing more is read, deliveries that have not begun are requeued, and those that
+ *   run end and are settled.
  */
 import { onAbort } from '../core/abort.js';
 import { monotonicMs } from '../core/clock.js';
@@ -308,8 +308,8 @@ export class Partitions implements Places {
   }
 
   /**
-   * Forgets a partition that was removed once it has been empty, without failures too, for as long as this docket keeps results. Until
-   * then its results can be read.
+   * Forgets a partition that was removed once it has been empty, without failures too, for as long as this docket keeps
+   * results. Until then its results can be read.
    */
   async #forgetIfEmpty(one: PartitionState): Promise<void> {
     const { docket, connections, logger } = this.#options;

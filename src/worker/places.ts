@@ -1,8 +1,9 @@
 /**
  * Decides where executions belong, by the layout that this worker knows.
  *
- * Owns the rule that two kinds of executions are moved: those with limits, because a limit counts in one partition only, and the runs
- * of chains, because their chain would stay in the wrong partition for ever. Any other execution runs where it is.
+ * Owns the rule that two kinds of executions are moved: those with limits, because a limit counts in one partition
+ * only, and the runs of chains, because their chain would stay in the wrong partition for ever. Any other execution
+ * runs where it is.
  */
 import { partitionOf, routeOf } from '../client/routing.js';
 import { timeOfId } from '../core/ids.js';

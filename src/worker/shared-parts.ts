@@ -1,6 +1,6 @@
 /**
- * Holds the parts that the partitions of a worker share: the dispatcher with its threads, the budgets, the tasks that the threads can
- * run, and the parts that count and log.
+ * Holds the parts that the partitions of a worker share: the dispatcher with its threads, the budgets, the tasks that
+ * the threads can run, and the parts that count and log.
  *
  * Owns the rule that a delivery which comes back from the dispatcher goes to the pipeline that it came from. It holds by
  * construction: the delivery names its pipeline.

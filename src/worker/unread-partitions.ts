@@ -1,6 +1,7 @@
 /**
- * The connections of a worker to partitions of a cluster that it does not read. It needs them to move an execution there, and to ask
- * whether the chain of an automatic task is there. Each is opened with its first use, and stays open until the worker ends.
+ * The connections of a worker to partitions of a cluster that it does not read. It needs them to move an execution
+ * there, and to ask whether the chain of an automatic task is there. Each is opened with its first use, and stays open
+ * until the worker ends.
  *
  * Their commands fail fast, because nothing that the worker has in hand depends on them: what fails is tried again.
  */

@@ -1,4 +1,7 @@
-/** What scripts publish, and to whom: each change of an execution to those who listen, and a new head of the schedule to schedulers. */
+/**
+ * What scripts publish, and to whom: each change of an execution to those who listen, and a new head of the schedule to
+ * schedulers.
+ */
 import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { type Fleet, openFleet } from '../support/fleet.js';

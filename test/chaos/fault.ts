@@ -26,7 +26,11 @@ export interface Fault {
   readonly loses?: Loss;
   /** @default all */
   readonly topologies?: readonly Topology[];
-  /** Whether it is made only when its name is asked for: it loses so much, or takes so long, that others cannot be judged. @default false */
+  /**
+   * Whether it is made only when its name is asked for: it loses so much, or takes so long, that others cannot be
+   * judged.
+   * @default false
+   */
   readonly isAlone?: boolean;
   /** Begins it; on this worker, if it is about one. */
   start(world: World, worker: number): Promise<Mend>;

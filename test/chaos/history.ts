@@ -208,7 +208,10 @@ export interface History {
   readonly processes: readonly ProcessSample[];
   readonly exits: readonly UnplannedExit[];
   readonly falseReadiness: readonly FalseReadiness[];
-  /** Errors of producers that have no type of docket's, or say neither that nothing was written nor that something may have been. */
+  /**
+   * Errors of producers that have no type of docket's, or say neither that nothing was written nor that something may
+   * have been.
+   */
   readonly oddErrors: readonly string[];
   readonly quarantine: Quarantine;
   /** Promises that were seen to be broken while the run went on. */

@@ -118,8 +118,8 @@ export class Load {
   }
 
   /**
-   * Adds executions that are all due in one millisecond, so long from now. Returns whether all of them were there before that; if not,
-   * whether some were refused, or the last ones came too late.
+   * Adds executions that are all due in one millisecond, so long from now. Returns whether all of them were there
+   * before that; if not, whether some were refused, or the last ones came too late.
    */
   async addBurst(count: number, leadMs: number): Promise<'whole' | 'refused' | 'late'> {
     const when = new Date(Date.now() + leadMs);

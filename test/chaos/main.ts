@@ -1,6 +1,7 @@
 /**
- * `npm run chaos -- --minutes 2 --seed 1`: runs workers under faults that follow from the seed, and audits what they did. Exits with
- * 1 when a promise was broken. Then it looks for the faults that this needs, in runs with fewer of them.
+ * `npm run chaos -- --minutes 2 --seed 1`: runs workers under faults that follow from the seed, and audits what they
+ * did. Exits with 1 when a promise was broken. Then it looks for the faults that this needs, in runs with fewer of
+ * them.
  */
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

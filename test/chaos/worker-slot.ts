@@ -17,7 +17,10 @@ const DRAIN_MS = 10_000;
 /** A signal that comes sooner than 50 ms after the one before counts as the same one. */
 const ANOTHER_SIGNAL_MS = 100;
 
-/** How a worker ends that was drained, and one whose drain another signal cut short. When its threads do not end in time, the signal does it. */
+/**
+ * How a worker ends that was drained, and one whose drain another signal cut short. When its threads do not end in
+ * time, the signal does it.
+ */
 const DRAINED: readonly string[] = ['code 0', 'SIGTERM'];
 export const CUT_SHORT: readonly string[] = ['code 143', 'SIGTERM'];
 

@@ -1,7 +1,8 @@
 /**
- * Lets the scripts go by the time under the key `clock`, in microseconds, which stands still until a sequence moves it. Nothing takes
- * that back, so a test that loads this has a process of its own (`vitest.config.ts`). Ids of entries, TTLs and leases go by the real
- * clock: `stall` lets leases run out, and no sequence takes long enough for anything to expire.
+ * Lets the scripts go by the time under the key `clock`, in microseconds, which stands still until a sequence moves it.
+ * Nothing takes that back, so a test that loads this has a process of its own (`vitest.config.ts`). Ids of entries,
+ * TTLs and leases go by the real clock: `stall` lets leases run out, and no sequence takes long enough for anything to
+ * expire.
  */
 import { createHash } from 'node:crypto';
 import { scripts } from './built.js';

@@ -1,5 +1,6 @@
 /**
- * What must be true of a docket, as a state machine that knows nothing of Redis: where each execution is, and what a call makes of it.
+ * What must be true of a docket, as a state machine that knows nothing of Redis: where each execution is, and what a
+ * call makes of it.
  *
  *   scheduled ─due─> ready ─read─> read ─claim─> running ─settle─> gone
  *                      ^             │ admit       │

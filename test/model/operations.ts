@@ -1,6 +1,6 @@
 /**
- * Turns random numbers into calls. An operation is a name and three small numbers, which choose among what there is at that moment, so
- * every sequence of operations makes sense, and a shorter one does, too.
+ * Turns random numbers into calls. An operation is a name and three small numbers, which choose among what there is at
+ * that moment, so every sequence of operations makes sense, and a shorter one does, too.
  */
 import fc from 'fast-check';
 import { schema } from './built.js';

@@ -1,4 +1,5 @@
-// Runs random sequences against the model: `--minutes N` of them, or the one that `--seed S --path P` names, as a failure prints them.
+// Runs random sequences against the model: `--minutes N` of them, or the one that `--seed S --path P` names, as a
+// failure prints them.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -38,7 +38,10 @@ export interface Relay {
   set(condition: Condition, role?: Role): void;
   /** Breaks all links at once. New ones work as the condition says. */
   breakAll(): void;
-  /** Lets nothing pass over the links that there are, for good, although both ends stay open. New ones work as the condition says. */
+  /**
+   * Lets nothing pass over the links that there are, for good, although both ends stay open. New ones work as the
+   * condition says.
+   */
   abandonAll(): void;
   /** Accepts no more links. Those that there are go on. */
   unlisten(): void;

@@ -1,7 +1,7 @@
 /**
- * Loads modules of users with `require`, in place of `src/tasks/import-module.ts` in the CommonJS build. That build is used where
- * `import()` of Node is not at hand, in Jest above all: there, `require` also brings its transforms and its mocks. A Node that cannot
- * require ES modules can import them.
+ * Loads modules of users with `require`, in place of `src/tasks/import-module.ts` in the CommonJS build. That build is
+ * used where `import()` of Node is not at hand, in Jest above all: there, `require` also brings its transforms and its
+ * mocks. A Node that cannot require ES modules can import them.
  */
 import { fileURLToPath } from 'node:url';
 

@@ -8,8 +8,8 @@ const KEPT = join(FOLDER, 'coverage.json');
 const NOTES = join(FOLDER, 'notes');
 
 /**
- * Returns the tests, each with the time that it took (ms) and the names of the statements that it runs (`ran`). With `isFresh`, this
- * is found out anew for some files of tests, or for all.
+ * Returns the tests, each with the time that it took (ms) and the names of the statements that it runs (`ran`). With
+ * `isFresh`, this is found out anew for some files of tests, or for all.
  */
 export async function coverage({ isFresh, files }) {
   const kept = existsSync(KEPT) ? readKept() : null;

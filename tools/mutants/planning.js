@@ -9,8 +9,8 @@ const LONGEST_MS = 1500;
 const nameOf = ({ file, name }) => `${file} > ${name}`;
 
 /**
- * Returns the tests for a mutant, likely and cheap ones first: one of each file, then a second of each, and so on. Tests of a file that
- * share a worker come last, because a mutant may break it for all of them.
+ * Returns the tests for a mutant, likely and cheap ones first: one of each file, then a second of each, and so on.
+ * Tests of a file that share a worker come last, because a mutant may break it for all of them.
  */
 export function testsFor(mutant, tests) {
   const all = byStatement(tests).get(mutant.statement) ?? [];
@@ -33,7 +33,10 @@ export function testsFor(mutant, tests) {
   return ranked.sort((one, other) => one.round - other.round || one.ms - other.ms);
 }
 
-/** Returns the plan for some mutants: `tests` with the ids of their mutants, `mutants` by id, `files` in order, and `longestMs` of a test. */
+/**
+ * Returns the plan for some mutants: `tests` with the ids of their mutants, `mutants` by id, `files` in order, and
+ * `longestMs` of a test.
+ */
 export function planFor(mutants, tests, { known, most, unusable }) {
   const plan = { tests: {}, mutants: {}, files: [], longestMs: 0 };
   const weights = new Map(); // how much a file may decide, for the time that its tests take

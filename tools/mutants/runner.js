@@ -4,9 +4,9 @@
 // A test that fails with a mutant is run again without it, and then with it once more. Only a test that fails both times, and
 // passes in between, kills the mutant: a machine that stood still makes a test fail once.
 //
-// If it also fails without the mutant, something was left broken, perhaps by the mutant: the verdict is unclear, and the process is
-// given up (mutate-scripts.js). In the next process the test is first run without the mutant. If it passes, and fails with the mutant,
-// the mutant is killed, whatever it leaves behind.
+// If it also fails without the mutant, something was left broken, perhaps by the mutant: the verdict is unclear, and
+// the process is given up (mutate-scripts.js). In the next process the test is first run without the mutant. If it
+// passes, and fails with the mutant, the mutant is killed, whatever it leaves behind.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';

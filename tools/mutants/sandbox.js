@@ -39,7 +39,10 @@ export const luaFiles = new Map(
 
 const names = luaNames((await loadSchema()).values);
 
-/** Makes the copy anew, with the scripts as they are. A mutant is often noticed by waiting in vain, so tests may wait for less time. */
+/**
+ * Makes the copy anew, with the scripts as they are. A mutant is often noticed by waiting in vain, so tests may wait
+ * for less time.
+ */
 export function makeCopy({ longestWaitMs = 20_000 } = {}) {
   rmSync(COPY, { recursive: true, force: true });
   mkdirSync(COPY, { recursive: true });

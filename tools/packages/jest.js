@@ -1,6 +1,6 @@
 /**
- * Tests with docket in Jest, which has module loaders of its own: CommonJS as it is by default, on each Node; TypeScript by ts-jest;
- * and ES modules with the flag that Jest asks for.
+ * Tests with docket in Jest, which has module loaders of its own: CommonJS as it is by default, on each Node;
+ * TypeScript by ts-jest; and ES modules with the flag that Jest asks for.
  */
 import { join } from 'node:path';
 import { nodes } from './nodes.js';

@@ -5,7 +5,10 @@ import { manifest, project, succeed } from './project.js';
 
 let found;
 
-/** Returns the executables by their major versions: the one that runs this, those that are given, or those of the package `node`. */
+/**
+ * Returns the executables by their major versions: the one that runs this, those that are given, or those of the
+ * package `node`.
+ */
 export function nodes() {
   found ??= findAll();
   return found;

@@ -44,7 +44,10 @@ function checkInside(folder: string, path: string): void {
   checkReal(folder, path, realpathSync(existing));
 }
 
-/** Refuses a package.json that cannot be written, or that is a link out of the project or to nothing. It is written as it is found. */
+/**
+ * Refuses a package.json that cannot be written, or that is a link out of the project or to nothing. It is written as
+ * it is found.
+ */
 function checkManifest(folder: string): void {
   if (!statOf(folder, MANIFEST)) return;
   const file = join(folder, MANIFEST);

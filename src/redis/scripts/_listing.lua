@@ -24,9 +24,9 @@ local function look(apply, ...)
   end
 end
 
--- Adds a match to the reply: where it is, key or id, '1' when it has a record, state, name of the task, number of the attempt,
--- worker, started, due, ended, error line, limit at which it waits, needs of permits, consumer that has it, priority, and the message,
--- or its head. All but the first four may be ''.
+-- Adds a match to the reply: where it is, key or id, '1' when it has a record, state, name of the task, number of the
+-- attempt, worker, started, due, ended, error line, limit at which it waits, needs of permits, consumer that has it,
+-- priority, and the message, or its head. All but the first four may be ''.
 local function add_match(place, name, is_recorded, state, fields, message)
   message = message or ''
   if not wants_messages then

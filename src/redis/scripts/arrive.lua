@@ -1,8 +1,10 @@
--- Places an execution that was in another partition (`depart.lua`). It is placed once: a worker that tries the move again, because a
--- reply was lost or another worker died, finds that it has arrived. It passes the limits of its task here.
+-- Places an execution that was in another partition (`depart.lua`). It is placed once: a worker that tries the move
+-- again, because a reply was lost or another worker died, finds that it has arrived. It passes the limits of its task
+-- here.
 -- KEYS  work, front, schedule
--- ARGV  prefix, name of the move, how long that is remembered (ms), until when it may arrive (ms), version of the strikes at which
---       the layout had this partition, number of arguments about the entry, names and values of its fields, then those of its record
+-- ARGV  prefix, name of the move, how long that is remembered (ms), until when it may arrive (ms), version of the strikes
+--       at which the layout had this partition, number of arguments about the entry, names and values of its fields, then
+--       those of its record
 -- Reply one of ARRIVAL
 --@include now
 local prefix = ARGV[1]

@@ -1,6 +1,6 @@
--- Removes an execution that `clear` found while a worker moves it from one partition to another, unless it has started. It is removed
--- where the move leads first: either nothing may arrive there any more, or it has arrived, and is removed if it waits there. Only
--- then is it removed where it was found.
+-- Removes an execution that `clear` found while a worker moves it from one partition to another, unless it has started.
+-- It is removed where the move leads first: either nothing may arrive there any more, or it has arrived, and is removed
+-- if it waits there. Only then is it removed where it was found.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, generation, name of the move by which it may come here ('' where it was found), where it goes by the move that
 --       was stopped there (RECORD.departing; '' for none)

@@ -2,9 +2,9 @@
 -- until `departed.lua` removes it. Meanwhile its record says where it goes and by which move, so that a producer that cancels or
 -- replaces it here can stop the move there.
 --
--- Each worker that tries the move gives it the same name. Every other move of the execution has another name: the execution may
--- come back to this partition, when workers of two versions disagree about where it belongs. It may also leave a server whose memory
--- is full, which frees some.
+-- Each worker that tries the move gives it the same name. Every other move of the execution has another name: the
+-- execution may come back to this partition, when workers of two versions disagree about where it belongs. It may also
+-- leave a server whose memory is full, which frees some.
 -- KEYS  work, front
 -- ARGV  prefix, token, tag of this partition, tag of the one where it belongs, its key or id
 -- `departures` says which executions may have arrived elsewhere, so that no change of the partitions sends them to a third one.

@@ -2,8 +2,9 @@
 -- the execution is parked and neither on the schedule nor at its limit. Deleted or trimmed streams, or a deleted schedule,
 -- leave such executions behind. Every script changes record and place together, so no other execution looks like this.
 -- KEYS  work, front, schedule
--- ARGV  prefix, where the scan of keys goes on ('0' from the start), '1' to mend: an execution whose message is known goes back
---       to the schedule, all others fail, and are kept as failures. Then the scan goes on where it was left, and ARGV[2] is not read.
+-- ARGV  prefix, where the scan of keys goes on ('0' from the start), '1' to mend: an execution whose message is known
+--       goes back to the schedule, all others fail, and are kept as failures. Then the scan goes on where it was left,
+--       and ARGV[2] is not read.
 -- Reply where the scan goes on ('0' when it is over), number of executions whose message is known, number of the others, key
 --       or id of the first ('' for none)
 --@include now

@@ -3,8 +3,8 @@
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against, chain ('' for none),
 --       priority, '1' when other partitions may have the key
--- Reply now, generation, then where a worker moves what had the key (RECORD.departing, '' if none does), and the generation of that;
---       nothing when the strikes have changed, and nothing was written
+-- Reply now, generation, then where a worker moves what had the key (RECORD.departing, '' if none does), and the
+--       generation of that; nothing when the strikes have changed, and nothing was written
 --@include now
 --@include strikes
 if have_strikes_changed(KEYS[4], ARGV[6]) then

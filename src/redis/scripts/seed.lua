@@ -2,10 +2,11 @@
 -- chain that was ended stays so until somebody adds it, or until its policy changes. A pending run that was added with a
 -- schedule of its own keeps its time.
 -- KEYS  work, front, schedule
--- ARGV  prefix, '1' when a worker starts, '=' and the version of the strikes at which the layout had this partition ('' for any), then for each task: name, fingerprint of its policy, due (see _due.lua), when
---       a pending run is due under a policy that has changed, message, chain, priority
--- Reply names of the tasks that were placed or given another time, and the texts of errors met with records; nothing when the strikes
---       are of another version: the partition may have been removed
+-- ARGV  prefix, '1' when a worker starts, '=' and the version of the strikes at which the layout had this partition
+--       ('' for any), then for each task: name, fingerprint of its policy, due (see _due.lua), when a pending run is due
+--       under a policy that has changed, message, chain, priority
+-- Reply names of the tasks that were placed or given another time, and the texts of errors met with records; nothing
+--       when the strikes are of another version: the partition may have been removed
 --@include now
 --@include strikes
 local prefix, is_starting = ARGV[1], ARGV[2] == '1'

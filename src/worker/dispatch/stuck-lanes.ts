@@ -1,6 +1,7 @@
 /**
- * Takes back deliveries that wait in vain: on a lane whose thread is held by one attempt, on one that is occupied, or in the queue of
- * a worker whose threads are all slow. They go to an idle thread or, after a while, back to Redis for another worker.
+ * Takes back deliveries that wait in vain: on a lane whose thread is held by one attempt, on one that is occupied, or
+ * in the queue of a worker whose threads are all slow. They go to an idle thread or, after a while, back to Redis for
+ * another worker.
  *
  * Owns the end of a thread that is occupied: a function `onFailed`, or what an attempt has left behind, holds its event loop. No
  * timeout ends that, and nothing would ever run there again.

@@ -1,7 +1,7 @@
 /**
- * Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew. Where Redis has
- * lost the streams, the chains are gone, too, and are started at once. It names the layout as a move does, so that a worker which has
- * not heard of a change starts no chain in a partition that was removed.
+ * Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew.
+ * Where Redis has lost the streams, the chains are gone, too, and are started at once. It names the layout as a move
+ * does, so that a worker which has not heard of a change starts no chain in a partition that was removed.
  */
 import { onAbort } from '../../core/abort.js';
 import { monotonicMs } from '../../core/clock.js';

@@ -1,7 +1,7 @@
 /**
- * Moves executions from the wrong partition to the one where they belong, because their limits count there or their chain goes on
- * there. They are in the wrong one when the producer knew only the name of the task, and not its limits, or when the partitions have
- * changed since.
+ * Moves executions from the wrong partition to the one where they belong, because their limits count there or their
+ * chain goes on there. They are in the wrong one when the producer knew only the name of the task, and not its limits,
+ * or when the partitions have changed since.
  *
  * Owns these deliveries while it moves them. If the other partition cannot be reached, the delivery is requeued here, and moved
  * later. An execution without a record that was cancelled may have arrived before, so it is cancelled there first, and then here.

@@ -83,8 +83,8 @@ export class PauseGuard extends Service {
   }
 
   /**
-   * Acts on changes at once that would be acted on at the end of the turn. It is called before deliveries are looked at that may have
-   * to be given back: those that were read before them, and are in the dispatcher, go first.
+   * Acts on changes at once that would be acted on at the end of the turn. It is called before deliveries are looked at
+   * that may have to be given back: those that were read before them, and are in the dispatcher, go first.
    */
   actOnChanges(): void {
     if (!this.#isUpdateScheduled) return;

@@ -2,17 +2,20 @@
  * Divides the room of the dispatcher among the partitions of a worker.
  *
  * Owns these rules:
- * - A partition gets room when it asks. If others wait for room, each gets an equal part, and the remainder goes to the partition that
- *   has waited longest. So no partition with work starves, and a busy one has all the room while the others are idle.
- * - Room beyond the number of executions that run at once exists for short executions, which are read about 50 ms ahead. This room is
- *   not divided. The partitions that wait take turns, because many small batches cost the worker more than a few large ones.
- * - A read of entries that are there takes room until it has ended. A read that waits for its first entry takes none, since the others
- *   could not use that room meanwhile. In return it may bring only an equal part of the room, and one entry of each stream while
- *   another partition has work. So the worker may have a few more deliveries than there is room for.
- * - Entries of a partition whose server cannot be reached take no room. They can be neither claimed nor started, so they would keep the
- *   others from working. The same holds for a read without an answer for half a second: it takes seconds until a server that has
- *   fallen silent counts as one that cannot be reached. When the server answers again, the worker may have more deliveries than there
- *   is room for, by one read of each partition.
+ * - A partition gets room when it asks. If others wait for room, each gets an equal part, and the remainder goes to the
+ *   partition that has waited longest. So no partition with work starves, and a busy one has all the room while the
+ *   others are idle.
+ * - Room beyond the number of executions that run at once exists for short executions, which are read about 50 ms
+ *   ahead. This room is not divided. The partitions that wait take turns, because many small batches cost the worker
+ *   more than a few large ones.
+ * - A read of entries that are there takes room until it has ended. A read that waits for its first entry takes none,
+ *   since the others could not use that room meanwhile. In return it may bring only an equal part of the room, and one
+ *   entry of each stream while another partition has work. So the worker may have a few more deliveries than there is
+ *   room for.
+ * - Entries of a partition whose server cannot be reached take no room. They can be neither claimed nor started, so
+ *   they would keep the others from working. The same holds for a read without an answer for half a second: it takes
+ *   seconds until a server that has fallen silent counts as one that cannot be reached. When the server answers again,
+ *   the worker may have more deliveries than there is room for, by one read of each partition.
  */
 import { monotonicMs } from '../../core/clock.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';

@@ -16,8 +16,8 @@ export async function placeOf(stage: Stage): Promise<Place> {
 }
 
 /**
- * Calls that end at once, so many that a worker expects the next ones to be short, too, and reads ahead: also when the first of them
- * took long, because the machine was busy.
+ * Calls that end at once, so many that a worker expects the next ones to be short, too, and reads ahead: also when the
+ * first of them took long, because the machine was busy.
  */
 export function shortOnes(one: Call<unknown>): Call<unknown>[] {
   return Array(100).fill(one);

@@ -35,8 +35,8 @@ function smallOutcomes(): ByteBudget {
 }
 
 /**
- * Starts an intake in front of a backlog of so many normal entries. Returns the counts that it asks for of these. `onRead` is called when
- * a read is about to be answered, after the questions that were sent with it.
+ * Starts an intake in front of a backlog of so many normal entries. Returns the counts that it asks for of these.
+ * `onRead` is called when a read is about to be answered, after the questions that were sent with it.
  */
 function readBacklog(backlog: number, onRead = () => {}): number[] {
   const counts: number[] = [];
