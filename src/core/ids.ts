@@ -10,18 +10,18 @@ const LAST_DIGITS = Array.from({ length: 36 ** 2 }, (_, i) => i.toString(36).pad
 /** The number of digits before those. */
 const FIRST_DIGITS = 7;
 /** Seven of 62 letters are 41 random bits. */
-const TAG_LETTERS = 7;
+const SUFFIX_LETTERS = 7;
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /**
- * Returns a generator of ids such as `0axp3k9f2Tz8wQ4e`: nine digits of time, and a random tag of the generator. The tag
+ * Returns a generator of ids such as `0axp3k9f2Tz8wQ4e`: nine digits of time, and a random suffix of the generator. The suffix
  * keeps processes apart; the time keeps the ids of one generator apart and in order. It runs ahead of the clock while ids
  * are made faster than it ticks (128,000 a second), and after the clock was set back. Every queued execution has its id in
  * Redis two or three times, so each letter counts. The digits of the time have no capital letters. So the ids of a generator
  * differ also as names of files, where some systems ignore the case.
  */
 export function createIdGenerator(now: () => number = Date.now): () => string {
-  const tag = randomTag();
+  const suffix = randomSuffix();
   let last = -1;
   let prefixTime = -1;
   let prefix = '';
@@ -32,7 +32,7 @@ export function createIdGenerator(now: () => number = Date.now): () => string {
       prefixTime = time;
       prefix = time.toString(36).padStart(FIRST_DIGITS, '0');
     }
-    return prefix + LAST_DIGITS[last % LAST_DIGITS.length] + tag;
+    return prefix + LAST_DIGITS[last % LAST_DIGITS.length] + suffix;
   };
 }
 
@@ -45,13 +45,13 @@ export function timeOfId(id: string): number | null {
   return EPOCH_MS + Number.parseInt(id.slice(0, FIRST_DIGITS + 2), 36) / TICKS_PER_MS;
 }
 
-function randomTag(): string {
-  let tag = '';
-  while (tag.length < TAG_LETTERS) {
-    for (const byte of randomBytes(2 * TAG_LETTERS)) {
+function randomSuffix(): string {
+  let suffix = '';
+  while (suffix.length < SUFFIX_LETTERS) {
+    for (const byte of randomBytes(2 * SUFFIX_LETTERS)) {
       // The bytes beyond the last multiple of 62 would make some letters likelier than others.
-      if (byte < 4 * ALPHABET.length && tag.length < TAG_LETTERS) tag += ALPHABET[byte % ALPHABET.length];
+      if (byte < 4 * ALPHABET.length && suffix.length < SUFFIX_LETTERS) suffix += ALPHABET[byte % ALPHABET.length];
     }
   }
-  return tag;
+  return suffix;
 }

@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
-import { RECORD, TAG } from './schema.js';
+import { LETTER, RECORD } from './schema.js';
 import { serverTimeMs } from './time.js';
 
 /** What is published on the channel of cancels: an execution that is to stop, or one that must not start. */
@@ -15,8 +15,8 @@ export type CancelMessage =
   | { readonly kind: 'superseded'; readonly token: Token };
 
 export function parseCancelMessage(text: string): CancelMessage {
-  if (text.startsWith(TAG.lean)) return { kind: 'id', id: text.slice(1) };
-  if (text.startsWith(TAG.superseded)) return { kind: 'superseded', token: text.slice(1) as Token };
+  if (text.startsWith(LETTER.lean)) return { kind: 'id', id: text.slice(1) };
+  if (text.startsWith(LETTER.superseded)) return { kind: 'superseded', token: text.slice(1) as Token };
   return { kind: 'token', token: text as Token };
 }
 

@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import { timeOfId } from '../core/ids.js';
 import { type ExecutionState, isTerminal } from '../core/states.js';
 import type { Keys } from './keys.js';
-import { LIGHT_BATCH_ITEMS, RECORD, STREAM_NAMES, TAG } from './schema.js';
+import { LETTER, LIGHT_BATCH_ITEMS, RECORD, STREAM_NAMES } from './schema.js';
 import { runScript } from './script.js';
 
 /**
@@ -77,8 +77,8 @@ async function* pagesOf(redis: Redis, keys: Keys): AsyncGenerator<readonly strin
 async function* membersOf(redis: Redis, set: string): AsyncGenerator<readonly string[], void, void> {
   for await (const members of scan((cursor) => redis.zscan(set, cursor, 'COUNT', LIGHT_BATCH_ITEMS))) {
     yield members
-      .filter((member) => member.startsWith(TAG.recorded))
-      .map((member) => member.slice(TAG.recorded.length));
+      .filter((member) => member.startsWith(LETTER.recorded))
+      .map((member) => member.slice(LETTER.recorded.length));
   }
 }
 

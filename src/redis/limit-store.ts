@@ -9,7 +9,7 @@ import { workerNameOf } from './fleet-store.js';
 import { type Keys, streamNamed } from './keys.js';
 import { type Listed, listParked } from './listing-store.js';
 import { isLine } from './pause-store.js';
-import { BATCH_ITEMS, GROUP, TAG } from './schema.js';
+import { BATCH_ITEMS, GROUP, LETTER } from './schema.js';
 import { permitsOf } from './show-store.js';
 import { type Identity, identify } from './snapshot-store.js';
 
@@ -132,7 +132,7 @@ async function identifyHolders(redis: Redis, keys: Keys, tokens: readonly string
     identify(
       redis,
       keys,
-      tokens.map((token) => TAG.entry + token),
+      tokens.map((token) => LETTER.entry + token),
     ),
     Promise.all(tokens.map((token) => readerOf(redis, keys, token))),
   ]);

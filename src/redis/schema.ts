@@ -163,7 +163,7 @@ export const TICKET_SHIFT: Readonly<Record<string, number>> = {
 };
 
 /** The first letter of a text that names an execution. A member is one of the first two. */
-export const TAG = {
+export const LETTER = {
   /** Before a key: the execution has a record. */
   recorded: 'k',
   /** Before an id: the execution has no record. */

@@ -7,11 +7,11 @@ import { type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
 import { isLine } from './pause-store.js';
 import { priorityOf } from './priority-argument.js';
-import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, STREAM_NAMES, TAG } from './schema.js';
+import { BATCH_BYTES, BATCH_ITEMS, GROUP, LETTER, STREAM, STREAM_NAMES } from './schema.js';
 import { runScript } from './script.js';
 import { storedTime } from './stored-time.js';
 
-/** Where an execution is: the token of its entry behind a tag, or its member of the schedule or of a limit. */
+/** Where an execution is: the token of its entry behind a letter, or its member of the schedule or of a limit. */
 export type Location = string;
 
 export interface Survey {
@@ -46,7 +46,7 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
     scheduled,
     failures,
     future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: storedTime(due) ?? 0 })),
-    held: groupsOf(2, held).map(([token, consumer]) => ({ location: `${TAG.entry}${token}`, consumer: consumer! })),
+    held: groupsOf(2, held).map(([token, consumer]) => ({ location: `${LETTER.entry}${token}`, consumer: consumer! })),
   };
 }
 
@@ -95,7 +95,7 @@ export async function surveyQueued(redis: Redis, keys: Keys, count: number): Pro
         const [id, fields] = raw;
         const { token, dueMs } = readEntry(letter, raw);
         last = id.toString();
-        queued.push({ location: `${TAG.entry}${token}`, dueMs });
+        queued.push({ location: `${LETTER.entry}${token}`, dueMs });
         for (const field of fields) bytes += field.length;
       }
       if (page.length < size) break;

@@ -15,7 +15,7 @@ import { type Copy, isInHand, type PartitionModel, stateOf } from './model.js';
 import { entryOf, numberOfMember, type Observed, type ObservedEntry } from './observe.js';
 import { MOST_PERMITS, permitsOf } from './tasks.js';
 
-const { ENTRY, RECORD, TAG } = schema;
+const { ENTRY, RECORD, LETTER } = schema;
 
 /** Keys that have no TTL for as long as their docket lives; the other ones only while there is work. */
 const PERMANENT = new Set<string>([
@@ -146,7 +146,7 @@ function checkParked(model: PartitionModel, observed: Observed): void {
   );
   const parked = model.alive.filter(({ place }) => place.kind === 'scheduled' || place.kind === 'waiting');
   const expected = parked.flatMap(({ n, isLean, place }) =>
-    place.kind === 'scheduled' ? [`${n} ${isLean ? TAG.lean : TAG.recorded} ${place.atMs}`] : [],
+    place.kind === 'scheduled' ? [`${n} ${isLean ? LETTER.lean : LETTER.recorded} ${place.atMs}`] : [],
   );
   assert.deepEqual(scheduled.sort(), expected.sort(), 'the schedule');
   const lean = parked.filter(({ isLean }) => isLean).map(({ key }) => key);

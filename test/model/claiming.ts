@@ -217,7 +217,7 @@ function fullLimit(model: PartitionModel, copy: Copy, ticket: number): string | 
 /** Puts an execution where the admission has parked it: in line for a permit, or on the schedule for its turn. */
 async function learnPlace(world: World, model: PartitionModel, copy: Copy, hand: Hand): Promise<void> {
   const line = permitsOf(copy.task).length > 0 ? fullLimit(model, copy, ticketIn(copy, hand)) : null;
-  const member = `${copy.isLean ? schema.TAG.lean : schema.TAG.recorded}${copy.key}`;
+  const member = `${copy.isLean ? schema.LETTER.lean : schema.LETTER.recorded}${copy.key}`;
   const score = await world.redis.zscore(world.keys[copy.part].schedule, member);
   if (score !== null) {
     expectReply(Number(score) >= world.nowMs, true, `admission: whether ${copy.n} comes again in the future`);

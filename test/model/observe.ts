@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { schema } from './built.js';
 
-const { ENTRY, FAILURE, PARKED, RECORD, STREAM, TAG } = schema;
+const { ENTRY, FAILURE, PARKED, RECORD, STREAM, LETTER } = schema;
 
 const DUMP = `
 local reply = {}
@@ -125,7 +125,7 @@ function numberIn(message: string | undefined): number {
 /** Returns the number of the execution that has this member of the schedule or of a line; `NaN` when its message is lost. */
 export function numberOfMember({ records, parked }: Observed, member: string): number {
   const name = member.slice(1);
-  const fields = member.startsWith(TAG.recorded) ? records.get(name)?.fields : parked.get(name);
+  const fields = member.startsWith(LETTER.recorded) ? records.get(name)?.fields : parked.get(name);
   return numberIn(fields?.get(PARKED.message));
 }
 

@@ -32,7 +32,7 @@ end
 -- `chain` what its record says about its chain.
 local function end_cleared(moving, placed, chain)
   if moving[ENTRY.debounce] or moving[ENTRY.booking] then
-    forget_limits(moving[ENTRY.key] and TAG.recorded .. moving[ENTRY.key] or TAG.lean .. id_of(moving[ENTRY.message]),
+    forget_limits(moving[ENTRY.key] and LETTER.recorded .. moving[ENTRY.key] or LETTER.lean .. id_of(moving[ENTRY.message]),
       placed, moving[ENTRY.debounce], moving[ENTRY.booking])
   end
   if moving[ENTRY.key] then

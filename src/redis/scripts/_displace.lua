@@ -11,12 +11,12 @@ local function displace(key)
     release_permits({ token })
     message, debounce, booking = moving[ENTRY.message], moving[ENTRY.debounce], moving[ENTRY.booking]
   elseif limit then
-    redis.call('ZREM', prefix .. KEY.limit .. limit, TAG.recorded .. key)
+    redis.call('ZREM', prefix .. KEY.limit .. limit, LETTER.recorded .. key)
     serve_waiters(limit) -- the next in line may need less
   else
-    redis.call('ZREM', KEYS[3], TAG.recorded .. key)
+    redis.call('ZREM', KEYS[3], LETTER.recorded .. key)
   end
-  forget_limits(TAG.recorded .. key, record[6], debounce, booking)
+  forget_limits(LETTER.recorded .. key, record[6], debounce, booking)
   return message
 end
 
@@ -27,7 +27,7 @@ local function supersede_or_displace(key, state, token)
     redis.call('SADD', prefix .. KEY.superseded, token)
     redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
     -- It may be claimed and not started yet.
-    redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. token)
+    redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.cancel, LETTER.superseded .. token)
   elseif state == 'scheduled' or state == 'queued' then
     displace(key)
   end

@@ -5,10 +5,10 @@
 --@include large
 --@include chains
 
--- Returns the key of the hash in which the member of a schedule or limit is parked, and the name behind the tag.
+-- Returns the key of the hash in which the member of a schedule or limit is parked, and the name behind the letter.
 local function parked_at(member)
   local name = string.sub(member, 2)
-  return prefix .. (string.sub(member, 1, 1) == TAG.recorded and KEY.record or KEY.parked) .. name, name
+  return prefix .. (string.sub(member, 1, 1) == LETTER.recorded and KEY.record or KEY.parked) .. name, name
 end
 
 -- Returns the fields of an entry, or nil when it is gone. An entry without a due time was due when it was added.
@@ -66,7 +66,7 @@ local function park(moving, id, state)
       fields[#fields + 1] = value
     end
   end
-  local member = moving[ENTRY.key] and TAG.recorded .. moving[ENTRY.key] or TAG.lean .. id
+  local member = moving[ENTRY.key] and LETTER.recorded .. moving[ENTRY.key] or LETTER.lean .. id
   local parked = parked_at(member)
   redis.call('HSET', parked, unpack(fields))
   return member
@@ -89,7 +89,7 @@ local function unpark(member)
       removed[#removed + 1] = field
     end
   end
-  if string.sub(member, 1, 1) == TAG.recorded then
+  if string.sub(member, 1, 1) == LETTER.recorded then
     moving[ENTRY.key] = name
     redis.call('HDEL', parked, unpack(removed))
   else

@@ -97,7 +97,7 @@ end
 
 local function ticket_of_start(start)
   local placed = tonumber(string.match(start, '(%d+) %d+$'))
-  return string.sub(start, 1, 1) == TAG.recorded and placed or placed * 1000
+  return string.sub(start, 1, 1) == LETTER.recorded and placed or placed * 1000
 end
 
 -- Returns the rank of the first booking behind this start, among those of the ranks from `low` up to `high`, else `high`.

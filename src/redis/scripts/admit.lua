@@ -35,7 +35,7 @@ local passed -- the rates that have room for it
 local fields_removed -- those of its entry, once that is removed
 
 local function member()
-  return (is_recorded and TAG.recorded or TAG.lean) .. name
+  return (is_recorded and LETTER.recorded or LETTER.lean) .. name
 end
 
 -- Returns the item's ticket: its generation if it has one.

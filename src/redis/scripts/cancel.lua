@@ -65,7 +65,7 @@ local function find_seen(entry)
   end
   remove(entry)
   release_permits({ entry })
-  forget_limits(TAG.lean .. key, moving[ENTRY.due], moving[ENTRY.debounce], moving[ENTRY.booking])
+  forget_limits(LETTER.lean .. key, moving[ENTRY.due], moving[ENTRY.debounce], moving[ENTRY.booking])
   state, outcome = 'queued', 'removed'
 end
 
@@ -85,7 +85,7 @@ elseif state == 'running' then
   redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.cancel, record[2])
   outcome = 'stopping'
 elseif not state then
-  local parked, member = prefix .. KEY.parked .. key, TAG.lean .. key
+  local parked, member = prefix .. KEY.parked .. key, LETTER.lean .. key
   local fields = redis.call('HMGET', parked,
     PARKED.message, PARKED.limit, PARKED.debounce, PARKED.booking, PARKED.due)
   local message, limit = fields[1], fields[2]

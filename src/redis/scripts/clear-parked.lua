@@ -27,7 +27,7 @@ local removed, looked_at, bytes = 0, 0, 0
 
 -- Returns whether the member was removed. One that has lost its message is left to the scheduler, which reports it.
 local function clear(member)
-  local is_recorded = string.sub(member, 1, 1) == TAG.recorded
+  local is_recorded = string.sub(member, 1, 1) == LETTER.recorded
   local parked = parked_at(member)
   local record = redis.call('HMGET', parked,
     is_recorded and RECORD.generation or PARKED.placed, RECORD.chain, PARKED.priority, RECORD.departing)

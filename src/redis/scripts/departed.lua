@@ -29,12 +29,12 @@ local record = key and redis.call('HMGET', record_key, RECORD.entry, RECORD.gene
 redis.call('ZREM', prefix .. KEY.departures,
   (moving[ENTRY.moves] or '0') .. ' ' .. (record[2] or '') .. ' ' .. (key or id_of(moving[ENTRY.message])))
 if not key then
-  forget_limits(TAG.lean .. id_of(moving[ENTRY.message]), moving[ENTRY.due], moving[ENTRY.debounce], moving[ENTRY.booking])
+  forget_limits(LETTER.lean .. id_of(moving[ENTRY.message]), moving[ENTRY.due], moving[ENTRY.debounce], moving[ENTRY.booking])
 elseif record[1] == token then
   if has_listeners then
     publish(key, record[2], 'moved', {}) -- listeners look for it, and listen where it has arrived
   end
-  forget_limits(TAG.recorded .. key, record[2], moving[ENTRY.debounce], moving[ENTRY.booking])
+  forget_limits(LETTER.recorded .. key, record[2], moving[ENTRY.debounce], moving[ENTRY.booking])
   forget_chain(key)
   redis.call('DEL', record_key)
 end

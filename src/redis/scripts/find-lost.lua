@@ -22,9 +22,9 @@ local known, unknown, first, bytes = 0, 0, '', 0
 
 local function member_of(key)
   if string.sub(key, 1, #records) == records then
-    return TAG.recorded .. string.sub(key, #records + 1)
+    return LETTER.recorded .. string.sub(key, #records + 1)
   elseif string.sub(key, 1, #parked) == parked then
-    return TAG.lean .. string.sub(key, #parked + 1)
+    return LETTER.lean .. string.sub(key, #parked + 1)
   end
 end
 
@@ -47,7 +47,7 @@ end
 
 local function put_back(key, member, due, generation)
   redis.call('HDEL', key, PARKED.needs, PARKED.limit)
-  if string.sub(member, 1, 1) == TAG.recorded then
+  if string.sub(member, 1, 1) == LETTER.recorded then
     redis.call('HSET', key, RECORD.state, 'scheduled', RECORD.entry, '')
     publish_state(string.sub(member, 2), generation, 'scheduled')
   end
@@ -55,7 +55,7 @@ local function put_back(key, member, due, generation)
 end
 
 local function give_up(key, member, is_cancelled)
-  local name, is_lean = string.sub(member, 2), string.sub(member, 1, 1) == TAG.lean
+  local name, is_lean = string.sub(member, 2), string.sub(member, 1, 1) == LETTER.lean
   if not is_cancelled then
     quarantine(name, 'its message was lost', nil, is_lean, nil, not is_lean and redis.call('HGET', key, RECORD.task) or nil)
   end
@@ -75,7 +75,7 @@ local function look_at(key)
   end
   local state, token, limit, due, generation, cancelled = unpack(redis.call('HMGET', key,
     RECORD.state, RECORD.entry, PARKED.limit, PARKED.due, RECORD.generation, RECORD.cancelled))
-  if string.sub(member, 1, 1) == TAG.recorded and not is_alive(state) then
+  if string.sub(member, 1, 1) == LETTER.recorded and not is_alive(state) then
     return
   elseif has_place(member, token, limit) then
     return mends and limit and serve_resumed_line(limit)

@@ -1,5 +1,5 @@
 -- Finds out which executions are at the given locations: reads their records, or their messages when they have none.
--- A location is the tag of an entry and its token, or a member of the schedule or of a limit.
+-- A location is the letter of an entry and its token, or a member of the schedule or of a limit.
 -- KEYS  work, front
 -- ARGV  prefix, then locations
 -- Reply for each, until 1 MiB of messages was read: { key ('' without a record), task, attempt, state, worker, started
@@ -36,10 +36,10 @@ local function from_message(message, limit, priority)
 end
 
 local function look_at(location)
-  local tag, name = string.sub(location, 1, 1), string.sub(location, 2)
-  if tag == TAG.recorded then
+  local letter, name = string.sub(location, 1, 1), string.sub(location, 2)
+  if letter == LETTER.recorded then
     return from_record(name)
-  elseif tag == TAG.lean then
+  elseif letter == LETTER.lean then
     local parked = redis.call('HMGET', (parked_at(location)),
       PARKED.message, PARKED.booking, PARKED.debounce, PARKED.stage, PARKED.priority)
     return from_message(parked[1] or '', limit_of(parked[2], parked[3], parked[4]), parked[5])

@@ -48,7 +48,7 @@ local bytes = 0
 
 local function look_at(member)
   local parked, name = parked_at(member)
-  if string.sub(member, 1, 1) == TAG.recorded then
+  if string.sub(member, 1, 1) == LETTER.recorded then
     if task ~= '' and redis.call('HGET', parked, RECORD.task) ~= task then
       return -- one field instead of all
     end

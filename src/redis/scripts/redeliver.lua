@@ -24,7 +24,7 @@ local function is_counted(moving, state)
   if not name then
     return false
   end
-  local start = TAG.lean .. id_of(moving[ENTRY.message]) .. ' ' .. moving[ENTRY.due] .. ' ' .. attempt
+  local start = LETTER.lean .. id_of(moving[ENTRY.message]) .. ' ' .. moving[ENTRY.due] .. ' ' .. attempt
   return not redis.pcall('ZSCORE', prefix .. KEY.booked .. name, start) -- an error where a key of another type is in its place
 end
 

@@ -29,10 +29,10 @@ for i = 2, #ARGV do
     local id = string.sub(token, 2)
     entries = entries - #redis.call('XRANGE', stream_of(token), id, id)
   elseif
-    redis.call('ZSCORE', KEYS[3], TAG.recorded .. ARGV[i]) or redis.call('ZSCORE', KEYS[3], TAG.lean .. ARGV[i])
+    redis.call('ZSCORE', KEYS[3], LETTER.recorded .. ARGV[i]) or redis.call('ZSCORE', KEYS[3], LETTER.lean .. ARGV[i])
   then
     scheduled = scheduled - 1
-  elseif is_in_line(KEY.record, TAG.recorded .. ARGV[i]) or is_in_line(KEY.parked, TAG.lean .. ARGV[i]) then
+  elseif is_in_line(KEY.record, LETTER.recorded .. ARGV[i]) or is_in_line(KEY.parked, LETTER.lean .. ARGV[i]) then
     paused = paused - 1
   end
 end

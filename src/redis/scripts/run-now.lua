@@ -11,7 +11,7 @@ local prefix, key = ARGV[1], ARGV[2]
 
 local record_key, schedule = prefix .. KEY.record .. key, KEYS[3]
 local is_recorded = redis.call('EXISTS', record_key) == 1
-local member = (is_recorded and TAG.recorded or TAG.lean) .. key
+local member = (is_recorded and LETTER.recorded or LETTER.lean) .. key
 if not redis.call('ZSCORE', schedule, member) then
   return 0
 end

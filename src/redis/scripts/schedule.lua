@@ -67,13 +67,13 @@ local function place_later(key, kind, task, due, message, placed, ...)
   if kind == PLACEMENT.lean then
     redis.call('HSET', prefix .. KEY.parked .. key,
       PARKED.message, message, PARKED.due, score, PARKED.placed, placed, ...)
-    redis.call('ZADD', schedule, score, TAG.lean .. key)
+    redis.call('ZADD', schedule, score, LETTER.lean .. key)
     return
   end
   redis.call('HSET', records .. key,
     RECORD.state, 'scheduled', RECORD.generation, placed, RECORD.entry, '', RECORD.task, task,
     RECORD.due, score, PARKED.message, message, ...)
-  redis.call('ZADD', schedule, score, TAG.recorded .. key)
+  redis.call('ZADD', schedule, score, LETTER.recorded .. key)
   if has_listeners then
     publish_state(key, placed, 'scheduled')
   end

@@ -27,7 +27,7 @@ local changed_tasks, errors = {}, {}
 
 local function seed(at)
   local task, fingerprint, message, chain = ARGV[at], ARGV[at + 1], ARGV[at + 4], ARGV[at + 5]
-  local record_key, member = prefix .. KEY.record .. task, TAG.recorded .. task
+  local record_key, member = prefix .. KEY.record .. task, LETTER.recorded .. task
   local record = redis.call('HMGET', record_key, RECORD.state, RECORD.cancelled, RECORD.chain)
   local state, is_cancelled = record[1], record[2] == '1'
   local seeded = redis.call('HGET', automatic, task)

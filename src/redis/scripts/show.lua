@@ -14,7 +14,7 @@ local prefix, key, token = ARGV[1], ARGV[2], ARGV[3]
 local record = redis.call('HGETALL', prefix .. KEY.record .. key)
 local parked = #record == 0 and redis.call('HGETALL', prefix .. KEY.parked .. key) or {}
 local known = fields_of(#record > 0 and record or parked)
-local member = (#record > 0 and TAG.recorded or TAG.lean) .. key
+local member = (#record > 0 and LETTER.recorded or LETTER.lean) .. key
 token = token ~= '' and token or #record > 0 and known[RECORD.entry] or ''
 
 local entry, consumer, permits = {}, '', ''

@@ -136,7 +136,7 @@ describe('a script', () => {
       name,
       value,
     ]);
-    const described = ['KEY', 'CHANNEL', 'STREAM', 'TAG', 'RECORD', 'PROGRESS', 'ENTRY', 'STAGE', 'PARKED'];
+    const described = ['KEY', 'CHANNEL', 'STREAM', 'LETTER', 'RECORD', 'PROGRESS', 'ENTRY', 'STAGE', 'PARKED'];
     const expected = groups
       .filter(([group]) =>
         [
