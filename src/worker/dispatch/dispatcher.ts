@@ -261,7 +261,10 @@ export class Dispatcher {
     return taken;
   }
 
-  /** Takes back the matching deliveries that have not started, from the queue and the threads. Those that have go on. */
+  /**
+   * Takes back the matching deliveries that have not started, from the queue and the threads, in the order in which they would
+   * have started. Those that have started go on.
+   */
   takeBackUnstarted(matches?: (delivery: Delivery) => boolean): Delivery[] {
     const taken = this.#takeBack(matches);
     this.#resume();

@@ -23,7 +23,7 @@ const LOOK_UP_MS = 5_000;
 
 export interface PauseGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   readonly dispatcher: Pick<Dispatcher, 'takeBackUnstarted'>;
-  /** Gives back deliveries that were taken back, in the order in which they were read. */
+  /** Gives back deliveries that were taken back, in the order in which they would have started. */
   onTakenBack(deliveries: readonly Delivery[]): void;
   /** Called when the whole docket is no longer paused. */
   onDocketResumed(): void;
@@ -101,7 +101,7 @@ export class PauseGuard extends Service {
     if (this.size === 0) return;
     const { dispatcher, onTakenBack } = this.#options;
     const taken = dispatcher.takeBackUnstarted(({ envelope }) => this.isPaused(envelope.task));
-    if (taken.length > 0) onTakenBack(taken.sort(asRead));
+    if (taken.length > 0) onTakenBack(taken);
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
@@ -148,18 +148,6 @@ export function describePauses(pauses: readonly PauseTerms[]): string {
 }
 
 const MAX_NAMED = 10;
-
-/** The order on the streams: `front`, whose letter comes first, then `work`. */
-function asRead({ token: a }: Delivery, { token: b }: Delivery): number {
-  if (a[0] !== b[0]) return a[0]! < b[0]! ? -1 : 1;
-  const [[msA, orderA], [msB, orderB]] = [partsOf(a), partsOf(b)];
-  return msA - msB || orderA - orderB;
-}
-
-function partsOf(token: string): [ms: number, order: number] {
-  const dash = token.indexOf('-');
-  return [Number(token.slice(1, dash)), Number(token.slice(dash + 1))];
-}
 
 /** A copy of the pauses. */
 class Pauses implements ListCopy<PauseTerms> {

@@ -71,11 +71,11 @@ test('it knows what is paused, by task and for the docket, and until the last re
   expect([guard.isPaused('resize'), guard.isPaused('other'), guard.isDocketPaused]).toEqual([false, false, false]);
 });
 
-test('a pause takes back what has not started, in the order in which it was read', async () => {
-  const tokens = ['w20-0', 'w9-11', 'w9-2', 'f30-0', 'f4-0'];
+test('a pause takes back what has not started, and keeps the order of the dispatcher, by priority', async () => {
+  const tokens = ['f30-0', 'h20-0', 'w9-2', 'w9-11', 'b4-0'];
   const { publish, taken } = await setUp({}, [...tokens.map((token) => delivery(token)), delivery('w1-0', 'other')]);
   await publish('0 5 +#resize a');
-  expect(taken).toEqual(['f4-0', 'f30-0', 'w9-2', 'w9-11', 'w20-0']);
+  expect(taken).toEqual(tokens);
 });
 
 test('the docket counts as resumed even if it was paused for a part of a turn only', async () => {
