@@ -122,7 +122,7 @@ export class Pipeline implements DeliveryPipeline {
     this.strikeGuard = new StrikeGuard({
       ...context,
       dispatcher,
-      onWithdrawn: (delivery, reason) => this.settler.drop(delivery, { kind: 'struck', reason }),
+      onTakenBack: (delivery, reason) => this.settler.drop(delivery, { kind: 'struck', reason }),
     });
     this.pauseGuard = new PauseGuard({
       ...context,

@@ -315,17 +315,20 @@ export class Intake extends Service {
         leaseMs,
         pauseMs: RETRY_AFTER_MS,
         canRetry: () => !this.#isStopping,
-        onRetry: (error) => logRetry(logger, error, 'cancels and strikes could not be looked up'),
+        onRetry: (error) => logRetry(logger, error, 'cancels, strikes and pauses could not be looked up'),
       });
       if (monotonicMs() < untilMs) return true; // a command waits while its link is down
       logger.warn(
         { count: entries.length },
-        'looking up cancels and strikes took longer than the lease of these entries',
+        'looking up cancels, strikes and pauses took longer than the lease of these entries',
       );
     } catch (error) {
       if (this.#isStopping) return true;
       const fields = { error: String(error), count: entries.length };
-      logger.error(fields, 'cancels and strikes could not be looked up: these entries are left to their leases');
+      logger.error(
+        fields,
+        'cancels, strikes and pauses could not be looked up: these entries are left to their leases',
+      );
     }
     return false;
   }

@@ -24,7 +24,7 @@ const LOOK_UP_MS = 5_000;
 export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   readonly dispatcher: Pick<Dispatcher, 'deliveries' | 'takeBackUnstarted'>;
   /** Settles a delivery that was taken back; `reason` names the strike. */
-  onWithdrawn(delivery: Delivery, reason: string): void;
+  onTakenBack(delivery: Delivery, reason: string): void;
 }
 
 export class StrikeGuard extends Service {
@@ -34,7 +34,7 @@ export class StrikeGuard extends Service {
   readonly #ready = deferred();
   /** Resolves when all earlier strikes are known, or when the service has stopped. */
   readonly ready = this.#ready.promise;
-  #isWithdrawalScheduled = false;
+  #isTakingBackScheduled = false;
 
   constructor(options: StrikeGuardOptions) {
     super();
@@ -75,7 +75,7 @@ export class StrikeGuard extends Service {
       source: strikeSource(redis, keys),
       copy: this.#strikes,
       subscriber,
-      onAdded: () => this.#scheduleWithdrawal(),
+      onAdded: () => this.#scheduleTakingBack(),
       onFailure: (error) => logRetry(logger, error, 'strikes could not be loaded or followed'),
     });
     this.#follower = follower;
@@ -88,19 +88,19 @@ export class StrikeGuard extends Service {
     follower.close();
   }
 
-  /** Withdraws once for all strikes that come in one turn. */
-  #scheduleWithdrawal(): void {
-    if (this.#isWithdrawalScheduled) return;
-    this.#isWithdrawalScheduled = true;
+  /** Takes back once for all strikes that come in one turn. */
+  #scheduleTakingBack(): void {
+    if (this.#isTakingBackScheduled) return;
+    this.#isTakingBackScheduled = true;
     setImmediate(() => {
-      this.#isWithdrawalScheduled = false;
+      this.#isTakingBackScheduled = false;
       this.takeBack();
     });
   }
 
   /** Takes unstarted deliveries that are struck back from the dispatcher. */
   takeBack(): void {
-    const { dispatcher, onWithdrawn } = this.#options;
+    const { dispatcher, onTakenBack } = this.#options;
     const struck = new Map<Delivery, string>();
     for (const delivery of dispatcher.deliveries()) {
       const reason = this.reasonStruck(delivery);
@@ -108,7 +108,7 @@ export class StrikeGuard extends Service {
     }
     if (struck.size === 0) return;
     for (const delivery of dispatcher.takeBackUnstarted((one) => struck.has(one))) {
-      onWithdrawn(delivery, struck.get(delivery)!);
+      onTakenBack(delivery, struck.get(delivery)!);
     }
   }
 }
