@@ -8,7 +8,7 @@ export function listOf(faults: readonly Fault[]): string[] {
   const names = faults.map(({ name }) => name.length);
   const sorted = faults.toSorted((a, b) => Number(a.family.slice(1)) - Number(b.family.slice(1)));
   return sorted.map((fault) => {
-    const where = `${topologiesOf(fault).join(', ')}${fault.isAlone ? '; only by its name' : ''}`;
+    const where = `${topologiesOf(fault).join(', ')}${fault.isOnlyByName ? '; only by its name' : ''}`;
     return `${fault.family.padEnd(5)}${fault.name.padEnd(Math.max(...names) + 2)}${where}`;
   });
 }
@@ -27,7 +27,7 @@ export function emptyBecause(plan: readonly PlannedFault[], options: ProfileOpti
   if (chosen !== undefined && !places.has(topology)) {
     return `on ${topology} there is no fault '${chosen}': use --topology ${[...places].join(' or ')}`;
   }
-  if (asked.length > 0 && asked.every(({ isAlone, name }) => isAlone && name !== chosen)) {
+  if (asked.length > 0 && asked.every(({ isOnlyByName, name }) => isOnlyByName && name !== chosen)) {
     return `each fault of ${chosen} must be asked for by its name: ${asked.map(({ name }) => `'${name}'`).join(', ')}`;
   }
   return 'there is no time for a fault: use more --minutes';

@@ -31,7 +31,7 @@ export interface Fault {
    * judged.
    * @default false
    */
-  readonly isAlone?: boolean;
+  readonly isOnlyByName?: boolean;
   /** Begins it; on this worker, if it is about one. */
   start(world: World, worker: number): Promise<Mend>;
 }

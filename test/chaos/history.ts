@@ -4,7 +4,6 @@
  * All times are milliseconds of the clock of this machine, as the driver and the server of the history tell it. None that is
  * compared comes from a worker, whose clock may be off on purpose.
  */
-
 import type { Violation } from './audit/rules.js';
 
 /** What is expected of an execution: how it was added, and what its body does. */

@@ -38,10 +38,10 @@ const LONG_EVERY_MS = 3_000;
 /** How long a body takes that outlasts a lease: only renewals keep it. */
 const LASTING_MS = 6_000;
 
-/** What is to be stopped would run so long after its add, if it were not. */
+/** Executions that are to be stopped are due so long after their add. */
 const STOPPED_DUE_MS = 12_000;
 
-/** How long a body takes that is replaced while it runs, and how long its start is waited for. */
+/** How long a body takes that is replaced while it runs, and for how long the producer waits for its start. */
 const OVERTAKEN_MS = 3_000;
 const STARTS_WITHIN_MS = 30_000;
 
@@ -75,6 +75,8 @@ export class Load {
   readonly #hasStarted: LoadOptions['hasStarted'];
   readonly #bodyMs: number;
   readonly #pending = new Set<Promise<unknown>>();
+  /** Those who wait for results. */
+  readonly #waits = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
   #number = 0;
   #owed = 0;
@@ -110,6 +112,11 @@ export class Load {
 
   stop(): void {
     this.#stopping.abort();
+  }
+
+  /** Resolves when every wait for a result has ended. */
+  async waitsEnded(): Promise<void> {
+    await Promise.all(this.#waits);
   }
 
   /** How many executions should run or have run. */
@@ -259,13 +266,6 @@ export class Load {
       (error: unknown) => this.waited.push({ id, token: null, error: String(error), atMs: Date.now() }),
     );
     this.#waits.add(waiting);
-  }
-
-  readonly #waits = new Set<Promise<unknown>>();
-
-  /** Resolves when all results that were waited for are there. */
-  async waits(): Promise<void> {
-    await Promise.all(this.#waits);
   }
 
   async #addAndCancel(id: string, args: WorkArguments): Promise<void> {

@@ -1,7 +1,6 @@
 /**
  * `npm run chaos -- --minutes 2 --seed 1`: runs workers under faults that follow from the seed, and audits what they
- * did. Exits with 1 when a promise was broken. Then it looks for the faults that this needs, in runs with fewer of
- * them.
+ * did. When a promise was broken, it looks for the faults that this needs, in runs with fewer of them, and exits with 1.
  */
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +32,7 @@ interface Flags {
   readonly list: boolean;
 }
 
-/** A run without the faults behind these needs no more time than this. */
+/** How long work is added after the last fault in a run of a part of the plan. */
 const AFTER_LAST_FAULT_MS = 5_000;
 
 /** The exit code of a command that cannot be run as it is. A broken promise has another one. */

@@ -64,7 +64,7 @@ export class Observer {
 
   /** Samples what each worker process needs. */
   lookAtProcesses(): void {
-    for (const { process } of this.#world.slots) {
+    for (const { process } of this.#world.places) {
       const sample = process?.hasStarted ? process.sample() : null;
       if (sample) this.processes.push(sample);
     }
@@ -89,7 +89,7 @@ export class Observer {
     );
   }
 
-  /** Nothing that is looked at matters so much that a server which is away should end the run. */
+  /** Looks again and again. A look that fails, because the server is away, does not end the run. */
   async #every(ms: number, look: () => Promise<void>): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       await look().catch(() => {});

@@ -37,8 +37,8 @@ const QUIET_START_MS = 3_000;
 /** Between the beginnings of two faults, at least and at most. */
 const PAUSE_MS = [800, 3_500] as const;
 
-/** Between a fault and the next one when only one family is asked for: what it did must be over. */
-const PAUSE_ALONE_MS = 4_000;
+/** Between a fault and the next one when only one fault or family is asked for: what the first one did must be over. */
+const PAUSE_AFTER_CHOSEN_MS = 4_000;
 
 export function planFaults(options: ProfileOptions): PlannedFault[] {
   const { seed, durationMs, faults, chosen } = options;
@@ -64,7 +64,7 @@ export function planFaults(options: ProfileOptions): PlannedFault[] {
       deck.unshift(fault); // it comes later
       continue;
     }
-    busy.push({ untilMs: nowMs + lastsMs + (chosen === undefined ? 0 : PAUSE_ALONE_MS), resources });
+    busy.push({ untilMs: nowMs + lastsMs + (chosen === undefined ? 0 : PAUSE_AFTER_CHOSEN_MS), resources });
     planned.push({ number: planned.length + 1, family: fault.family, name: fault.name, atMs: nowMs, lastsMs, worker });
   }
 }
@@ -76,7 +76,7 @@ export function nameOf(resource: Resource, worker: number | null): string {
 
 function isEligible(fault: Fault, { topology, chosen }: ProfileOptions): boolean {
   if (fault.topologies !== undefined && !fault.topologies.includes(topology)) return false;
-  if (fault.isAlone) return fault.name === chosen;
+  if (fault.isOnlyByName) return fault.name === chosen;
   return chosen === undefined || fault.family === chosen || fault.name === chosen;
 }
 

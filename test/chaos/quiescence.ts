@@ -60,7 +60,7 @@ async function idleWorkers(world: World): Promise<string[]> {
     }
     await world.ended([...partitionOf.keys()]);
     const ran = world.history.attempts.filter(({ id }) => partitionOf.has(id));
-    return world.slots.flatMap(({ name, process }) =>
+    return world.places.flatMap(({ name, process }) =>
       world.partitions.flatMap(({ prefix }) => {
         const isBusy = ran.some((one) => process?.ran(one) && partitionOf.get(one.id) === prefix);
         return isBusy ? [] : [`${name} ran nothing of ${prefix}, while the others ran ${ran.length} executions`];
@@ -148,9 +148,9 @@ async function permitsTaken({ partitions }: World): Promise<Record<string, numbe
   return taken;
 }
 
-async function unreadyWorkers({ slots }: World): Promise<string[]> {
+async function unreadyWorkers({ places }: World): Promise<string[]> {
   const reasons = await Promise.all(
-    slots.map(async ({ name, process }) => [name, process === null ? 'it is not there' : await process.unreadiness()]),
+    places.map(async ({ name, process }) => [name, process === null ? 'it is not there' : await process.unreadiness()]),
   );
   return reasons.flatMap(([name, reason]) => (reason === null ? [] : [`${name} is not ready: ${reason}`]));
 }

@@ -45,7 +45,7 @@ export async function run(options: RunOptions): Promise<Ran> {
     await loading;
     say(`${world.load.added.length} adds are settled: waiting until all is done`);
     const quiescence = await comeToRest(world);
-    await world.load.waits();
+    await world.load.waitsEnded();
     reading.stop();
     await observer.stop();
     observer.lookAtProcesses();
@@ -68,7 +68,7 @@ export async function run(options: RunOptions): Promise<Ran> {
       seen: world.seen,
       quiescence,
     };
-    return { history, logs: Object.fromEntries(world.slots.map(({ name, lines }) => [name, lines])) };
+    return { history, logs: Object.fromEntries(world.places.map(({ name, lines }) => [name, lines])) };
   } finally {
     await observer.stop();
     await world.close();
@@ -108,13 +108,13 @@ async function makeFault(world: World, planned: PlannedFault, say: (line: string
   const { number, name, family, worker, lastsMs } = planned;
   const fault = faultNamed(name);
   const beganMs = Date.now();
-  say(`${number}: ${family} ${name}${worker === null ? '' : ` (${world.slots[worker]!.name})`}`);
+  say(`${number}: ${family} ${name}${worker === null ? '' : ` (${world.places[worker]!.name})`}`);
   const mend = await fault.start(world, worker ?? 0);
   await sleep(lastsMs);
   await mend();
   if (fault.resources.includes('server')) await world.reachable();
   const { reach, loses = 'nothing', holdsOutcomes = false, drains = false } = fault;
-  const whose = worker === null ? null : world.slots[worker]!.name;
+  const whose = worker === null ? null : world.places[worker]!.name;
   const window = { holdsOutcomes, drains, beganMs, endedMs: Date.now() };
   return { number, fault: family, name, reach, loses, worker: whose, thread: null, ...window };
 }

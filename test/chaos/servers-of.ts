@@ -20,6 +20,12 @@ export async function startServers(topology: Topology): Promise<Servers> {
   }
 }
 
+/** The one server of a run; for faults that only such a run can have. */
+export function oneServer(servers: Servers): RestartableRedis {
+  if (servers.kind !== 'single') throw new Error('this fault is about one server');
+  return servers.redis;
+}
+
 /** The URL that leads to them, past all relays. */
 export function urlOf(servers: Servers): string {
   switch (servers.kind) {

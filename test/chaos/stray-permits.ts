@@ -2,11 +2,8 @@
  * Looks whether each permit belongs to an entry that is there, and whether as many are counted as are held. Both hold after every
  * script, so a permit that was not released is seen before a sweep of the workers mends that.
  */
-import { STREAM_NAMES } from '../support/built.js';
+import { STREAM, STREAM_NAMES } from '../support/built.js';
 import type { Partition } from './world.js';
-
-/** The letters with which the tokens of these streams begin. */
-const LETTERS: Readonly<Record<string, string>> = { work: 'w', front: 'f', high: 'h', low: 'b' };
 
 const LOOK = `
   local found, counts = {}, {}
@@ -38,6 +35,6 @@ const LOOK = `
 /** Returns what is wrong with the permits of a partition, in words. */
 export async function strayPermits({ redis, prefix }: Pick<Partition, 'redis' | 'prefix'>): Promise<string[]> {
   const keys = ['slots', 'held', ...STREAM_NAMES].map((name) => prefix + name);
-  const letters = STREAM_NAMES.map((name) => LETTERS[name]).join('');
+  const letters = STREAM_NAMES.map((name) => STREAM[name]).join('');
   return (await redis.eval(LOOK, keys.length, ...keys, letters)) as string[];
 }

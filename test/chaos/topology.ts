@@ -8,3 +8,6 @@ export const TOPOLOGIES = ['single', 'partitions', 'sentinel', 'cluster'] as con
  * - `cluster`: three masters with a replica each
  */
 export type Topology = (typeof TOPOLOGIES)[number];
+
+/** Where one server has everything, and clients reach it by its address: through a relay, if need be. */
+export const ONE_SERVER: readonly Topology[] = ['single', 'partitions'];

@@ -78,7 +78,7 @@ export class WorkerProcess {
     this.#child.kill(name);
   }
 
-  /** Waits until it has ended, and ends it when that takes too long. Returns whether it did. */
+  /** Waits until it has ended, and kills it when that takes too long. Returns whether it ended in time. */
   async endsWithin(ms: number): Promise<boolean> {
     const isLate = await Promise.race([this.ended.then(() => false), sleep(ms, true, { ref: false })]);
     if (isLate) await this.kill();

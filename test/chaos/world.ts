@@ -15,11 +15,10 @@ import type { Rule, Violation } from './audit/rules.js';
 import type { Attempt, FalseReadiness, UnplannedExit } from './history.js';
 import { HistoryReader } from './history-reader.js';
 import { Load } from './load.js';
-import { HISTORY_VARIABLE } from './recorder.js';
 import { type Servers, startServers, stopServers, urlOf } from './servers-of.js';
 import type { Topology } from './topology.js';
+import { WorkerPlace } from './worker-place.js';
 import type { WorkerProcess } from './worker-process.js';
-import { WorkerSlot } from './worker-slot.js';
 
 /** How many workers there are. */
 export const WORKERS = 3;
@@ -40,7 +39,7 @@ export class World {
   readonly topology: Topology;
   readonly servers: Servers;
   readonly partitions: readonly Partition[];
-  readonly slots: readonly WorkerSlot[];
+  readonly places: readonly WorkerPlace[];
   readonly producerRelay: Relay | null;
   readonly docket: Docket;
   readonly load: Load;
@@ -60,7 +59,7 @@ export class World {
     this.topology = parts.topology;
     this.servers = parts.servers;
     this.partitions = parts.partitions;
-    this.slots = parts.slots((exit) => this.#noteExit(exit));
+    this.places = parts.places((exit) => this.#noteExit(exit));
     this.producerRelay = parts.producerRelay;
     this.docket = parts.docket;
     const { docket, lean, seed, bodyMs, history } = parts;
@@ -72,8 +71,8 @@ export class World {
   static async open(options: WorldOptions): Promise<World> {
     const world = new World(await assemble(options));
     try {
-      await Promise.all(world.slots.map((slot) => slot.start()));
-      await Promise.all(world.slots.map((slot) => slot.ready(PATIENCE_MS)));
+      await Promise.all(world.places.map((place) => place.start()));
+      await Promise.all(world.places.map((place) => place.ready(PATIENCE_MS)));
       return world;
     } catch (error) {
       await world.close();
@@ -157,10 +156,10 @@ export class World {
   }
 
   /** Notes a worker that calls itself ready although its link has been cut for a while. */
-  async checkUnready(slot: WorkerSlot, cutForMs: number): Promise<void> {
-    if (cutForMs < UNREADY_WITHIN_MS || !slot.process?.hasStarted) return;
-    if ((await slot.process.unreadiness()) !== null) return;
-    this.falseReadiness.push({ worker: slot.name, atMs: Date.now(), cutForMs });
+  async checkUnready(place: WorkerPlace, cutForMs: number): Promise<void> {
+    if (cutForMs < UNREADY_WITHIN_MS || !place.process?.hasStarted) return;
+    if ((await place.process.unreadiness()) !== null) return;
+    this.falseReadiness.push({ worker: place.name, atMs: Date.now(), cutForMs });
   }
 
   /** Waits until every partition can be reached. */
@@ -170,7 +169,7 @@ export class World {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.slots.map((slot) => slot.kill()), ...[...this.#guests].map((guest) => guest.kill())]);
+    await Promise.all([...this.places.map((place) => place.kill()), ...[...this.#guests].map((guest) => guest.kill())]);
     await this.#parts.close();
   }
 
@@ -189,9 +188,9 @@ interface WorldOptions {
 interface Parts extends WorldOptions {
   readonly servers: Servers;
   readonly partitions: readonly Partition[];
-  readonly slots: (onExit: (exit: UnplannedExit) => void) => WorkerSlot[];
+  readonly places: (onExit: (exit: UnplannedExit) => void) => WorkerPlace[];
   /** The place of workers of a later version. */
-  readonly newer: WorkerSlot;
+  readonly newer: WorkerPlace;
   readonly producerRelay: Relay | null;
   readonly docket: Docket;
   readonly lean: Docket;
@@ -259,20 +258,19 @@ async function connect(
 
   const relays: (Relay | null)[] = [];
   for (let i = 0; i <= WORKERS; i++) relays.push(await relayed());
-  const slot = (index: number, onExit: (exit: UnplannedExit) => void) =>
-    new WorkerSlot({
+  const place = (index: number, onExit: (exit: UnplannedExit) => void) =>
+    new WorkerPlace({
       index,
       url: urlThrough(relays[index]!),
       docket: name,
       historyPath: historyServer.socket,
-      historyVariable: HISTORY_VARIABLE,
       relay: relays[index]!,
       onExit,
     });
   return {
     partitions,
-    slots: (onExit: (exit: UnplannedExit) => void) => Array.from({ length: WORKERS }, (_, i) => slot(i, onExit)),
-    newer: slot(WORKERS, () => {}),
+    places: (onExit: (exit: UnplannedExit) => void) => Array.from({ length: WORKERS }, (_, i) => place(i, onExit)),
+    newer: place(WORKERS, () => {}),
     producerRelay,
     docket,
     lean,

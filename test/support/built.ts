@@ -18,6 +18,7 @@ export async function importBuilt<Module>(file: string): Promise<Module> {
   return (await import(builtUrl(file))) as Module;
 }
 
-export const { STREAM_NAMES } = await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
+export const { STREAM, STREAM_NAMES } =
+  await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 export const { openConnection, closeConnection } =
   await importBuilt<typeof import('../../src/redis/connection.js')>('redis/connection.js');

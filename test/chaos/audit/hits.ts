@@ -1,7 +1,6 @@
 /**
  * Which faults hit which attempts. Only an attempt that was hit may have been delivered again, so this decides how strict the
- * auditor is: a fault of one worker excuses nothing that ran on another, and a fault of one thread
- * nothing that ran beside it.
+ * auditor is: a fault of one worker excuses nothing that ran on another, and a fault of one thread nothing that ran beside it.
  */
 import type { Attempt, FaultWindow, Harm, History, Loss } from '../history.js';
 

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Crime, HARMS } from '../bodies.js';
 import type { Fault } from '../fault.js';
+import { oneServer } from '../servers-of.js';
+import { ONE_SERVER } from '../topology.js';
 import type { World } from '../world.js';
 
 const CRIMES: readonly { readonly family: string; readonly crime: Crime }[] = [
@@ -90,7 +92,7 @@ export const BODY_FAULTS: readonly Fault[] = [
     resources: ['producers'],
     lastsMs: [50_000, 60_000],
     reach: 'none',
-    isAlone: true,
+    isOnlyByName: true,
     async start(world) {
       await burst(world, 100_000, 40_000);
       return async () => {};
@@ -110,15 +112,14 @@ export const BODY_FAULTS: readonly Fault[] = [
   {
     family: 'F13',
     name: 'message of a hundred megabytes',
-    topologies: ['single', 'partitions'],
+    topologies: ONE_SERVER,
     resources: ['server'],
     lastsMs: [5_000, 8_000],
     reach: 'none',
-    isAlone: true,
+    isOnlyByName: true,
     async start(world) {
-      if (world.servers.kind !== 'single') throw new Error('this fault is about one server');
       // Past the watch of docket's own links, which a busy machine makes wait for the answer.
-      const redis = new Redis({ path: world.servers.redis.socket });
+      const redis = new Redis({ path: oneServer(world.servers).socket });
       await redis.xadd(`${world.partitions[0]!.prefix}work`, '*', 'm', Buffer.alloc(100_000_000, 0xc1));
       redis.disconnect();
       world.badMessages += 1;

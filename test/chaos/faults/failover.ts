@@ -65,7 +65,7 @@ export const FAILOVER_FAULTS: readonly Fault[] = [
     lastsMs: [1_000, 3_000],
     reach: 'all',
     loses: 'recent', // the old master goes on with writes that the new one never gets
-    isAlone: true,
+    isOnlyByName: true,
     async start(world) {
       const sentinels = sentinelsOf(world);
       const { port } = await sentinels.master();

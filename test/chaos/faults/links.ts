@@ -3,12 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Condition, Relay } from '../../support/relay.js';
 import type { Fault } from '../fault.js';
 import type { Reach } from '../history.js';
-import type { Topology } from '../topology.js';
-import { LEASE_MS } from '../worker-slot.js';
+import { ONE_SERVER } from '../topology.js';
+import { LEASE_MS } from '../worker-place.js';
 import type { World } from '../world.js';
-
-/** Elsewhere clients find their server by themselves. */
-const RELAYED: readonly Topology[] = ['single', 'partitions'];
 
 interface LinkFault {
   readonly name: string;
@@ -72,11 +69,11 @@ export const LINK_FAULTS: readonly Fault[] = [
       ...common(link, 'link of a worker'),
       resources: ['worker'],
       start: async (world, worker) => {
-        const slot = world.slots[worker]!;
-        const mend = begin(world, slot.relay!, link);
+        const place = world.places[worker]!;
+        const mend = begin(world, place.relay!, link);
         const beganMs = Date.now();
         return async () => {
-          if (link.lastsMs === LONGER_THAN_A_LEASE) await world.checkUnready(slot, Date.now() - beganMs);
+          if (link.lastsMs === LONGER_THAN_A_LEASE) await world.checkUnready(place, Date.now() - beganMs);
           await mend();
         };
       },
@@ -88,14 +85,14 @@ export const LINK_FAULTS: readonly Fault[] = [
     resources: ['worker'],
     lastsMs: [1_000, 3_000],
     reach: 'worker',
-    topologies: RELAYED,
+    topologies: ONE_SERVER,
     async start(world, worker) {
-      const slot = world.slots[worker]!;
-      slot.relay!.abandonAll();
+      const place = world.places[worker]!;
+      place.relay!.abandonAll();
       const beganMs = Date.now();
       return async () => {
-        await world.expects(7, `${slot.name} never gave up links that had fallen silent`, () =>
-          world.saw((one) => slot.process?.ran(one) === true && one.startedMs > beganMs + SILENCE_MS),
+        await world.expects(7, `${place.name} never gave up links that had fallen silent`, () =>
+          world.saw((one) => place.process?.ran(one) === true && one.startedMs > beganMs + SILENCE_MS),
         );
       };
     },
@@ -110,7 +107,7 @@ export const LINK_FAULTS: readonly Fault[] = [
 ];
 
 function common({ name, lastsMs, reach, holdsOutcomes = false }: LinkFault, whose: string) {
-  return { family: 'F8', name: `${whose}: ${name}`, lastsMs, reach, holdsOutcomes, topologies: RELAYED } as const;
+  return { family: 'F8', name: `${whose}: ${name}`, lastsMs, reach, holdsOutcomes, topologies: ONE_SERVER } as const;
 }
 
 function begin(world: World, relay: Relay, { name, condition, endsBroken }: LinkFault): () => Promise<void> {

@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../support/wait.js';
 import type { Fault } from '../fault.js';
+import { CUT_SHORT, LEASE_MS } from '../worker-place.js';
 import { moduleUrl, type WorkerProcess } from '../worker-process.js';
-import { CUT_SHORT, LEASE_MS } from '../worker-slot.js';
 import type { World } from '../world.js';
 
 /** A clock that is ten minutes ahead is further ahead than this. */
@@ -20,11 +20,11 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     lastsMs: [0, 3_000],
     reach: 'worker',
     async start(world, worker) {
-      const slot = world.slots[worker]!;
-      await slot.present();
-      const how = await slot.kill();
-      if (how !== 'SIGKILL') world.hadNoEffect(`${slot.name} was not killed, but ended with ${how}`);
-      return () => slot.start();
+      const place = world.places[worker]!;
+      await place.present();
+      const how = await place.kill();
+      if (how !== 'SIGKILL') world.hadNoEffect(`${place.name} was not killed, but ended with ${how}`);
+      return () => place.start();
     },
   },
   {
@@ -34,10 +34,10 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     lastsMs: [2 * LEASE_MS, 2 * LEASE_MS + 2_000],
     reach: 'worker',
     async start(world, worker) {
-      const slot = world.slots[worker]!;
-      const process = await slot.present();
+      const place = world.places[worker]!;
+      const process = await place.present();
       process.signal('SIGSTOP');
-      await world.showsEffect(`${slot.name} did not stand still`, () => !process.isAlive || process.isStopped());
+      await world.showsEffect(`${place.name} did not stand still`, () => !process.isAlive || process.isStopped());
       return async () => process.signal('SIGCONT');
     },
   },
@@ -49,10 +49,10 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     reach: 'none',
     drains: true,
     async start(world, worker) {
-      const slot = world.slots[worker]!;
-      await slot.present();
-      await slot.drain();
-      return () => slot.start();
+      const place = world.places[worker]!;
+      await place.present();
+      await place.drain();
+      return () => place.start();
     },
   },
   {
@@ -62,15 +62,15 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     lastsMs: [500, 2_000],
     reach: 'worker',
     async start(world, worker) {
-      const slot = world.slots[worker]!;
-      await world.showsEffect(`no drain of ${slot.name} was cut short`, async () => {
-        await hasLongBody(world, await slot.present());
-        const how = await slot.signalUntilEnded();
+      const place = world.places[worker]!;
+      await world.showsEffect(`no drain of ${place.name} was cut short`, async () => {
+        await untilLongBodyRuns(world, await place.present());
+        const how = await place.signalUntilEnded();
         if (how !== null && CUT_SHORT.includes(how)) return true;
-        await slot.start(); // all had ended before the second signal
+        await place.start(); // all had ended before the second signal
         return false;
       });
-      return () => slot.start();
+      return () => place.start();
     },
   },
   {
@@ -81,17 +81,17 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     reach: 'none',
     drains: true,
     async start(world, worker) {
-      const slot = world.slots[worker]!;
-      await slot.drain();
-      await slot.start({ preloads: [moduleUrl('shifted-clock')] });
-      const shifted = await slot.present();
+      const place = world.places[worker]!;
+      await place.drain();
+      await place.start({ preloads: [moduleUrl('shifted-clock')] });
+      const shifted = await place.present();
       return async () => {
         await world.showsEffect(`${shifted.name} never ran anything with a wrong clock`, () => {
           if (!shifted.isAlive) return true; // a body has taken the memory of its process
           return world.saw((one) => shifted.ran(one) && one.clockMs - one.startedMs > FAR_AHEAD_MS);
         });
-        await slot.drain();
-        await slot.start();
+        await place.drain();
+        await place.start();
       };
     },
   },
@@ -102,10 +102,10 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     lastsMs: [3_000, 6_000],
     reach: 'worker',
     async start(world, worker) {
-      const slot = world.slots[worker]!;
-      const twin = world.adopt(slot.spawn());
+      const place = world.places[worker]!;
+      const twin = world.adopt(place.spawn());
       return async () => {
-        await world.showsEffect(`the second ${slot.name} was not refused, and had no work`, async () => {
+        await world.showsEffect(`the second ${place.name} was not refused, and had no work`, async () => {
           return !twin.isAlive || (await world.saw((one) => twin.ran(one)));
         });
         await twin.kill();
@@ -133,7 +133,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
 ];
 
 /** Adds long bodies until one of them runs in this process. */
-async function hasLongBody(world: World, process: WorkerProcess): Promise<void> {
+async function untilLongBodyRuns(world: World, process: WorkerProcess): Promise<void> {
   await waitFor(
     async () => {
       const isThere = await world.saw((one) => one.id.startsWith('long') && one.endedMs === null && process.ran(one));

@@ -6,17 +6,12 @@ import { STREAM_NAMES } from '../../support/built.js';
 import type { RestartableRedis } from '../../support/servers.js';
 import { waitFor } from '../../support/wait.js';
 import type { Fault, Mend } from '../fault.js';
-import type { Topology } from '../topology.js';
-import { LEASE_MS } from '../worker-slot.js';
+import { oneServer } from '../servers-of.js';
+import { ONE_SERVER } from '../topology.js';
+import { LEASE_MS } from '../worker-place.js';
 import type { Partition, World } from '../world.js';
 
-/** Where one server has everything. */
-const ONE_SERVER: readonly Topology[] = ['single', 'partitions'];
-
-function serverOf({ servers }: World): RestartableRedis {
-  if (servers.kind !== 'single') throw new Error('this fault is about one server');
-  return servers.redis;
-}
+const serverOf = ({ servers }: World) => oneServer(servers);
 
 /** One partition for each server that answers. */
 async function onEach(world: World, ask: (partition: Partition) => Promise<unknown>): Promise<void> {
@@ -149,7 +144,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     lastsMs: [300, 2_000],
     reach: 'all',
     loses: 'recent',
-    isAlone: true,
+    isOnlyByName: true,
     async start(world) {
       await world.admin.config('SET', 'appendfsync', 'everysec');
       const file = await growingFile(serverOf(world));
@@ -168,7 +163,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     lastsMs: [300, 2_000],
     reach: 'all',
     loses: 'everything',
-    isAlone: true,
+    isOnlyByName: true,
     async start(world) {
       const server = serverOf(world);
       return await crash(world, false, async () => {
@@ -184,7 +179,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     lastsMs: [0, 500],
     reach: 'all',
     loses: 'everything',
-    isAlone: true,
+    isOnlyByName: true,
     async start(world) {
       await world.admin.flushall();
       return async () => {};

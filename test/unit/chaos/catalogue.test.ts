@@ -27,10 +27,10 @@ test.each(ALL_FAULTS.map((fault) => [fault.name, fault] as const))(
 
 test('the list names each fault with its family and where it can be made, by family', () => {
   const list = listOf(ALL_FAULTS);
-  for (const { family, name, topologies, isAlone } of ALL_FAULTS) {
+  for (const { family, name, topologies, isOnlyByName } of ALL_FAULTS) {
     const line = list.find((line) => line.startsWith(`${family} `) && line.includes(` ${name} `));
     expect(line).toContain(topologies?.join(', ') ?? 'single, partitions, sentinel, cluster');
-    expect(line!.includes('only by its name')).toBe(isAlone ?? false);
+    expect(line!.includes('only by its name')).toBe(isOnlyByName ?? false);
   }
   expect([...new Set(list.map((line) => line.split(' ')[0]))]).toEqual(FAMILIES);
 });

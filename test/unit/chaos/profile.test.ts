@@ -13,7 +13,7 @@ const FAULTS = [
   fault('killed'),
   fault('stopped', { family: 'F12' }),
   fault('restarted', { family: 'F5', resources: ['server'], topologies: ['single'] }),
-  fault('flushed', { family: 'F6', resources: ['server'], isAlone: true }),
+  fault('flushed', { family: 'F6', resources: ['server'], isOnlyByName: true }),
   fault('cut off', { family: 'F8', resources: ['producers'] }),
 ];
 const OPTIONS = { seed: 1, topology: 'single', durationMs: 120_000, workers: 3, faults: FAULTS } as const;

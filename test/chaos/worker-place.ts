@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Relay } from '../support/relay.js';
 import { waitFor } from '../support/wait.js';
 import type { UnplannedExit } from './history.js';
+import { HISTORY_VARIABLE } from './recorder.js';
 import { modulePath, WorkerProcess } from './worker-process.js';
 
 /** After this time of silence, what a worker has is delivered again. */
@@ -27,15 +28,14 @@ export const CUT_SHORT: readonly string[] = ['code 143', 'SIGTERM'];
 /** Heap of a thread in megabytes: a body that eats memory soon reaches it. */
 const THREAD_MEMORY_MB = 96;
 
-export interface SlotOptions {
+export interface WorkerPlaceOptions {
   readonly index: number;
   readonly url: string;
   readonly docket: string;
   readonly historyPath: string;
-  readonly historyVariable: string;
   /** The relay behind `url`; null if the worker finds its servers by itself. */
   readonly relay: Relay | null;
-  /** Is told of a process that ended without a fault; says whether a fault that lasts can have done it. */
+  /** Is told of a process that ended although no fault had ended it, or that did not end as it should. */
   readonly onExit: (exit: UnplannedExit) => void;
 }
 
@@ -45,15 +45,15 @@ export interface StartOptions {
   readonly tasks?: string;
 }
 
-export class WorkerSlot {
+export class WorkerPlace {
   readonly name: string;
   readonly relay: Relay | null;
-  readonly #options: SlotOptions;
+  readonly #options: WorkerPlaceOptions;
   #process: WorkerProcess | null = null;
   /** Lines of processes that are gone. */
   #pastLines: string[] = [];
 
-  constructor(options: SlotOptions) {
+  constructor(options: WorkerPlaceOptions) {
     this.#options = options;
     this.name = `chaos-${options.index}`;
     this.relay = options.relay;
@@ -83,7 +83,7 @@ export class WorkerSlot {
 
   /** Starts a process with the name of this place, which the caller ends. */
   spawn({ preloads = [], tasks = 'tasks' }: StartOptions = {}): WorkerProcess {
-    const { url, docket, historyPath, historyVariable } = this.#options;
+    const { url, docket, historyPath } = this.#options;
     const settings = {
       url,
       docket,
@@ -97,16 +97,12 @@ export class WorkerSlot {
       'logging-format': 'json',
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    return new WorkerProcess({ name: this.name, args, env: { [historyVariable]: historyPath }, preloads });
+    return new WorkerProcess({ name: this.name, args, env: { [HISTORY_VARIABLE]: historyPath }, preloads });
   }
 
   /** Waits until the worker is ready for the first time. */
   async ready(timeoutMs: number): Promise<void> {
     await waitFor(() => this.#process?.hasStarted, { timeoutMs });
-  }
-
-  signal(name: NodeJS.Signals): void {
-    this.#process?.signal(name);
   }
 
   /** The process that is there, once one is: another takes the place of one that has ended. */
