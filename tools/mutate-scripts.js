@@ -17,7 +17,8 @@
  *   --coverage    find out anew which statements the tests use, of all files or of those that are named
  *   --again       forget the verdicts of the chosen mutants first
  *
- * Exits with 1 when a mutant survives that mutants-accepted.json does not have.
+ * Exits with 1 when a mutant survives that mutants-accepted.json does not name, or when that file names one that is killed or does
+ * not exist.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -694,7 +694,7 @@ export const HISTORY_TASKS = 300;
 
 /**
  * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.
- * From then on it runs on a thread of its own, one per process, so that another death can be charged to it.
+ * From then on it runs on a thread of its own, one per worker, so that another death can be charged to it.
  */
 export const SUSPECT_AFTER = 3;
 

@@ -13,7 +13,7 @@
  * `detach` also leads from serving and from ending, because a thread may exit before it fails a chunk. `terminate` needs
  * `ending` before it, so that unstarted shipments are taken back first. `retire` needs a lane that is empty.
  *
- * Three marks do not depend on the state:
+ * Four marks do not depend on the state:
  *
  *   lending    lendPlace, until takeBackPlace        a suspect counts as one of its executions: one fewer is shipped
  *   spent      add and refund count, renew resets    the thread has run as many as it may: nothing more is shipped

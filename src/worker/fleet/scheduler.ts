@@ -1,6 +1,6 @@
 /**
- * Moves executions from the schedule to the stream when they are due. Sleeps until the next one is due. Scheduling
- * an earlier one publishes its time, which wakes every scheduler. The safety net for a lost wake-up is the heartbeat, which
+ * Moves executions from the schedule to the streams when they are due. Sleeps until the next one is due. Scheduling an
+ * earlier one publishes its time, which wakes every scheduler. The safety net for a lost wake-up is the heartbeat, which
  * looks at the schedule, too. The scheduler looks by itself only if no heartbeat has done so within the resolution.
  */
 import { LONGEST_TIMER_MS, Service } from '../../core/service.js';

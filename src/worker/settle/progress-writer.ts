@@ -3,8 +3,8 @@
  * attempt just before its outcome.
  *
  * Owns the knowledge of which progress Redis has. Each partition is written to by itself, so that one whose server does not
- * answer does not hold the others back. Only executions that report progress are tracked. For all
- * others it only reads two numbers and compares them. An execution that keeps no state keeps no progress either.
+ * answer does not hold the others back. Only executions that report progress are tracked. For all others it only reads two
+ * numbers and compares them. An execution that keeps no state keeps no progress either.
  */
 import { hasBegun, type SlotTable } from '../../channel/slots.js';
 import { DEFAULT_TOTAL } from '../../core/progress.js';

@@ -2,6 +2,7 @@
  * Makes the settlements of a delivery: one function for each way in which a worker lets go of an execution. Pure.
  *
  *   ended        it is over, and its record says how
+ *   unrecorded   it is over, and has no record
  *   followed     this run of a perpetual task is over, and the next one takes its place
  *   retried      the next attempt takes its place
  *   requeued     the same attempt goes back to Redis, uncharged

@@ -1,6 +1,5 @@
 /**
- * Whether a run has shown anything. A promise that was never put to the test is not kept, and a fault that had no effect excuses
- * nothing and shows nothing.
+ * Whether a run has shown anything. It shows nothing about a promise that it did not put to the test.
  */
 import type { History } from '../history.js';
 import type { Violation } from './rules.js';
