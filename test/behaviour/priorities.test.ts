@@ -22,7 +22,7 @@ const LETTER = { high: 'h', normal: 'w', low: 'b' } as const;
 describeEachServer('priorities', (url) => {
   const stage = setStage(url);
 
-  /** A task that tells in which order its executions start, and one that keeps the only slot until it may end. */
+  /** A task that tells in which order its executions start, and one that keeps the only place until it may end. */
   function orderly() {
     const order: string[] = [];
     const [holding, ending] = [deferred(), deferred()];

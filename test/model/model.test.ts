@@ -13,7 +13,7 @@ import { runSequence } from './explore.js';
 import { sequence } from './operations.js';
 
 /** Sequences that run at once, each in a database of its own. */
-const LANES = 4;
+const AT_ONCE = 4;
 const SEQUENCES = 200;
 
 const { MODEL_MINUTES, MODEL_SEED, MODEL_PATH } = process.env;
@@ -37,8 +37,8 @@ test.skipIf(REDIS_BINARY === null)(
   { timeout: RUN_MS + 300_000 },
   async () => {
     const startedMs = performance.now();
-    const lanes = MODEL_PATH === undefined ? LANES : 1;
-    const ran = await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane, lanes)));
+    const atOnce = MODEL_PATH === undefined ? AT_ONCE : 1;
+    const ran = await Promise.all(Array.from({ length: atOnce }, (_, db) => runSequences(db, atOnce)));
     const sequences = ran.reduce((sum, { count }) => sum + count, 0);
     if (RUN_MS > 0) {
       console.log(
@@ -53,25 +53,25 @@ test.skipIf(REDIS_BINARY === null)(
 let hasFailed = false;
 
 /** Runs sequences one after the other. Returns how many, and the report of the one that failed, if one did. */
-async function runLane(
-  lane: number,
-  lanes: number,
+async function runSequences(
+  db: number,
+  atOnce: number,
 ): Promise<{ readonly count: number; readonly failure: string | null }> {
-  const redis = new Redis({ path: server.socket, db: lane });
+  const redis = new Redis({ path: server.socket, db });
   let count = 0;
   const property = fc.asyncProperty(sequence, async (one) => {
-    if (hasFailed) return; // in another lane
+    if (hasFailed) return; // in another database
     count += 1;
-    await runSequence(redis, lane, one);
+    await runSequence(redis, db, one);
   });
   const bounds =
     RUN_MS > 0
       ? { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: RUN_MS }
-      : { numRuns: Math.ceil(SEQUENCES / lanes) };
+      : { numRuns: Math.ceil(SEQUENCES / atOnce) };
   const path = MODEL_PATH === undefined ? {} : { path: MODEL_PATH };
   try {
     const { failed, errorInstance, numShrinks, seed, counterexamplePath } = await fc.check(property, {
-      seed: FIRST_SEED + lane,
+      seed: FIRST_SEED + db,
       ...bounds,
       ...path,
     });

@@ -1,5 +1,5 @@
 /**
- * Slots and places, script by script: nobody is there who has no right to be, nobody waits who could run, and nothing is left
+ * Permits and places, script by script: nobody is there who has no right to be, nobody waits who could run, and nothing is left
  * when all have gone. Driven with consumers that exist by name only.
  */
 import fc from 'fast-check';
@@ -35,7 +35,7 @@ interface Bench {
   /** Adds one execution of the task `noop`; without a key it has no record. Answers with its key or id. */
   add(key?: string): Promise<string>;
   read(count?: number): Promise<Delivery[]>;
-  apply(deliveries: readonly Delivery[], gatesOf: GatesOf): Promise<(AdmissionResult | null)[]>;
+  apply(deliveries: readonly Delivery[], checksOf: ChecksOf): Promise<(AdmissionResult | null)[]>;
   settle(settlements: readonly Settlement[]): Promise<number>;
   /** Gives away what is pending, however short its owner was silent. */
   passOn(tokens: readonly Token[]): Promise<void>;
@@ -48,7 +48,7 @@ interface Bench {
   isEmpty(): Promise<boolean>;
 }
 
-type GatesOf = (delivery: Delivery) => readonly AdmissionCheck[];
+type ChecksOf = (delivery: Delivery) => readonly AdmissionCheck[];
 
 async function openBench(url: string): Promise<Bench> {
   const fleet = await openFleet(url);
@@ -77,8 +77,8 @@ async function openBench(url: string): Promise<Bench> {
       const entries: Entry[] = await readEntries(blocking, keys, { consumer: 'me', count, blockMs: 1 });
       return entries.map((entry) => deliveryOf(entry, () => ({}), {} as DeliveryPipeline));
     },
-    apply: (deliveries, gatesOf) =>
-      admit(redis, keys, { worker: 'me', consumer: 'me' }, deliveries.map(applicant(gatesOf))),
+    apply: (deliveries, checksOf) =>
+      admit(redis, keys, { worker: 'me', consumer: 'me' }, deliveries.map(applicant(checksOf))),
     settle: async (settlements) => (await settle(redis, keys, settlements)).fenced.length,
     async passOn(tokens) {
       const left = new Set(tokens);
@@ -102,12 +102,12 @@ async function openBench(url: string): Promise<Bench> {
 }
 
 const applicant =
-  (gatesOf: GatesOf) =>
+  (checksOf: ChecksOf) =>
   (delivery: Delivery): AdmissionRequest => {
     const { record, token, envelope, admissionStage, holdsPermits, hasBooking } = delivery;
     const id = record === null ? keyOf(delivery) : '';
     const { attempt, ttlMs } = envelope;
-    const [ticket, checks] = [ticketOf(delivery), gatesOf(delivery)];
+    const [ticket, checks] = [ticketOf(delivery), checksOf(delivery)];
     return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, checks };
   };
 
@@ -136,7 +136,7 @@ function again(
   return { kind: 'moved', token, to: where, ...counts, ...same };
 }
 
-const slot = (key: string, max = 1): AdmissionCheck => ({ kind: 'permit', key, max });
+const permit = (key: string, max = 1): AdmissionCheck => ({ kind: 'permit', key, max });
 
 describeEachServer('permits', (url) => {
   const LIMITS = ['A', 'B', 'C', 'D'] as const;
@@ -188,14 +188,14 @@ describeEachServer('permits', (url) => {
     const running: Delivery[] = [];
     const gone: Delivery[] = [];
     const over = new Set<string>();
-    const gatesOf = (delivery: Delivery) => stacks.get(keyOf(delivery))!;
+    const checksOf = (delivery: Delivery) => stacks.get(keyOf(delivery))!;
     const maxOf = new Map(LIMITS.map((limit, i) => [`${prefix}${limit}`, maxima[i]!]));
     const pickFrom = (list: Delivery[], pick: number) => list.splice(pick % list.length, 1)[0]!;
 
     async function apply(count: number): Promise<void> {
       const batch = unread.splice(0, count);
       if (batch.length === 0) return;
-      const verdicts = await bench.apply(batch, gatesOf);
+      const verdicts = await bench.apply(batch, checksOf);
       batch.forEach((delivery, i) => {
         if (verdicts[i] === null) running.push(delivery);
         else {
@@ -216,9 +216,9 @@ describeEachServer('permits', (url) => {
 
     const doIt = async (one: Step) => {
       if (one.do === 'add') {
-        const gates = [...one.stack].sort().map((i) => slot(`${prefix}${LIMITS[i]}`, maxima[i]));
+        const checks = [...one.stack].sort().map((i) => permit(`${prefix}${LIMITS[i]}`, maxima[i]));
         const key = await bench.add(one.isLean ? undefined : `${prefix}${stacks.size}`);
-        stacks.set(key, gates);
+        stacks.set(key, checks);
       } else if (one.do === 'read') unread.push(...(await bench.read(one.count)));
       else if (one.do === 'apply') await apply(one.count);
       else if (one.do === 'move') await bench.move();
@@ -237,7 +237,7 @@ describeEachServer('permits', (url) => {
         const batch = unread.slice(0, 4);
         await apply(4);
         const first = running.slice(started);
-        const verdicts = batch.length > 0 ? await bench.apply(batch, gatesOf) : [];
+        const verdicts = batch.length > 0 ? await bench.apply(batch, checksOf) : [];
         expect(batch.filter((_, i) => verdicts[i] === null)).toEqual(first);
       } else if ('pick' in one && running.length > 0) {
         const delivery = pickFrom(running, one.pick);
@@ -276,7 +276,7 @@ describeEachServer('permits', (url) => {
       const holders = Object.values(needsOf).filter((needs) => needs.split(' ').includes(name));
       const waiters = await redis.zrange(`${keys.prefix}limit:${name}`, '0', '-1');
       expect(holders.length, `holders of ${name}`).toBeLessThanOrEqual(max);
-      expect(Number(held[name] ?? 0), `slots taken of ${name}`).toBe(holders.length);
+      expect(Number(held[name] ?? 0), `permits taken of ${name}`).toBe(holders.length);
       if (!left.includes(name)) {
         expect(waiters.length > 0 && holders.length < max, `${waiters} wait in vain at ${name}`).toBe(false);
       }
@@ -284,22 +284,22 @@ describeEachServer('permits', (url) => {
     for (const token of Object.keys(needsOf)) {
       const id = token.slice(1);
       const entry = await redis.xrange(token[0] === 'w' ? keys.work : keys.front, id, id);
-      expect(entry.length, `the entry of ${token}, which holds slots`).toBe(1);
+      expect(entry.length, `the entry of ${token}, which holds permits`).toBe(1);
     }
   }
 
   test('that many waiters cannot use are passed on by a scheduler when it is too much for one script', async () => {
     const bench = await openBench(url());
-    const both = [slot('A'), slot('B')];
+    const both = [permit('A'), permit('B')];
     const needs = new Map<string, AdmissionCheck[]>();
-    const gatesOf = (delivery: Delivery) => needs.get(keyOf(delivery))!;
-    needs.set(await bench.add('a'), [slot('A')]);
-    needs.set(await bench.add('b'), [slot('B')]);
+    const checksOf = (delivery: Delivery) => needs.get(keyOf(delivery))!;
+    needs.set(await bench.add('a'), [permit('A')]);
+    needs.set(await bench.add('b'), [permit('B')]);
     for (let i = 0; i < 50; i++) needs.set(await bench.add(i % 2 === 0 ? `k${i}` : undefined), both);
     await nextMillisecond(bench.redis);
-    needs.set(await bench.add('last'), [slot('A')]);
+    needs.set(await bench.add('last'), [permit('A')]);
     const all = await bench.read();
-    expect((await bench.apply(all, gatesOf)).filter((verdict) => verdict === null)).toHaveLength(2);
+    expect((await bench.apply(all, checksOf)).filter((verdict) => verdict === null)).toHaveLength(2);
     const [a, b] = all;
     const at = (name: string) => bench.redis.zcard(`${bench.keys.prefix}limit:${name}`);
     expect([await at('A'), await at('B')]).toEqual([51, 0]);
@@ -328,29 +328,29 @@ describeEachServer('permits', (url) => {
     const heard: string[] = [];
     subscriber.on('message', (_, message) => heard.push(String(message)));
     await subscriber.subscribe(`${bench.keys.prefix}wake`);
-    const needs: Record<string, AdmissionCheck[]> = { a: [slot('A')], b: [slot('B')] };
-    const gatesOf = (delivery: Delivery) => needs[keyOf(delivery)] ?? [slot('A'), slot('B')];
+    const needs: Record<string, AdmissionCheck[]> = { a: [permit('A')], b: [permit('B')] };
+    const checksOf = (delivery: Delivery) => needs[keyOf(delivery)] ?? [permit('A'), permit('B')];
     for (const key of ['a', 'b', ...Array.from({ length: VAIN_WAKES + 1 }, (_, i) => `both${i}`)]) await bench.add(key);
     const [a, b, ...both] = await bench.read();
-    expect(await bench.apply([a!, b!], gatesOf)).toEqual([null, null]);
-    expect(await bench.apply(both, gatesOf)).toEqual(both.map(() => 'parked'));
+    expect(await bench.apply([a!, b!], checksOf)).toEqual([null, null]);
+    expect(await bench.apply(both, checksOf)).toEqual(both.map(() => 'parked'));
     expect(heard).toEqual([]);
     await bench.settle([completed(a!)]); // those who wait for it need the other one, too
     expect(await bench.redis.zrange(bench.keys.wakes, '0', '-1')).toEqual(['A']);
     await waitFor(() => heard.length === 1);
-    needs.late = [slot('A')];
+    needs.late = [permit('A')];
     await bench.add('late');
-    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    expect(await bench.apply(await bench.read(), checksOf)).toEqual(['parked']);
     await bench.move();
     expect((await bench.read()).map(keyOf)).toEqual(['late']);
   });
 
   test('are counted anew by a sweep that sees all of them, and free ones go to those who wait', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A')];
+    const checksOf = () => [permit('A')];
     await bench.redis.hset(`${bench.keys.prefix}held`, 'A', 1); // nobody has it
     await bench.add('k');
-    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    expect(await bench.apply(await bench.read(), checksOf)).toEqual(['parked']);
     await lookAtPermits(bench);
     const [woken] = await bench.read();
     expect(woken!.holdsPermits).toBe(true);
@@ -360,19 +360,19 @@ describeEachServer('permits', (url) => {
 
   test('of a redelivered execution belong to its successor: a late settle releases nothing', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A')];
+    const checksOf = () => [permit('A')];
     for (const key of ['held', 'waits']) await bench.add(key);
     await nextMillisecond(bench.redis);
     await bench.add();
     const [stale, ...others] = await bench.read();
-    expect(await bench.apply([stale!, ...others], gatesOf)).toEqual([null, 'parked', 'parked']);
+    expect(await bench.apply([stale!, ...others], checksOf)).toEqual([null, 'parked', 'parked']);
     await bench.passOn([stale!.token]);
-    // The slot went to the next in line; the one that was lost comes again, and waits first of all.
+    // The permit went to the next in line; the one that was lost comes again, and waits first of all.
     const [next, fresh] = await bench.read();
     expect([keyOf(next!), keyOf(fresh!)].sort()).toEqual(['held', 'waits']);
     const [woken, lost] = next!.holdsPermits ? [next!, fresh!] : [fresh!, next!];
     expect(keyOf(woken)).toBe('waits');
-    expect(await bench.apply([woken, lost], gatesOf)).toEqual([null, 'parked']);
+    expect(await bench.apply([woken, lost], checksOf)).toEqual([null, 'parked']);
     expect(await bench.settle([completed(stale!)])).toBe(1);
     expect(await bench.redis.hgetall(`${bench.keys.prefix}slots`)).toEqual({ [woken.token]: 'A 1' });
     await bench.settle([completed(woken)]);
@@ -387,23 +387,23 @@ describeEachServer('permits', (url) => {
 
   test('are not waited for by an execution whose entry was deleted by hand', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A')];
+    const checksOf = () => [permit('A')];
     for (const key of ['holder', 'gone']) await bench.add(key);
     const [holder, gone] = await bench.read();
-    expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
+    expect(await bench.apply([holder!], checksOf)).toEqual([null]);
     await bench.redis.xdel(bench.keys.work, gone!.token.slice(1));
-    expect(await bench.apply([gone!], gatesOf)).toEqual(['refused']);
+    expect(await bench.apply([gone!], checksOf)).toEqual(['refused']);
   });
 
   test('are waited for by an execution although the one behind it meets an error', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A')];
+    const checksOf = () => [permit('A')];
     for (const key of ['holder', 'waits', 'bad']) await bench.add(key);
     const [holder, waits, bad] = await bench.read();
-    expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
+    expect(await bench.apply([holder!], checksOf)).toEqual([null]);
     await bench.redis.del(bench.keys.record('bad'));
     await bench.redis.set(bench.keys.record('bad'), 'no record', 'EX', 600);
-    expect(await bench.apply([waits!, bad!], gatesOf)).toEqual(['parked', 'failed']);
+    expect(await bench.apply([waits!, bad!], checksOf)).toEqual(['parked', 'failed']);
     expect(await bench.redis.exists(bench.keys.failures)).toBe(0);
     await bench.settle([completed(holder!)]);
     const [woken] = await bench.read();
@@ -413,13 +413,13 @@ describeEachServer('permits', (url) => {
 
   test('go with the entry of an execution whose key was replaced while the answer to its admission was lost', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A')];
+    const checksOf = () => [permit('A')];
     await bench.add('k');
     const [first] = await bench.read();
-    expect(await bench.apply([first!], gatesOf)).toEqual([null]); // the answer is lost
+    expect(await bench.apply([first!], checksOf)).toEqual([null]); // the answer is lost
     await bench.redis.hset(bench.keys.record('k'), { s: 'queued', g: '1', e: 'w9-9' });
     await bench.redis.sadd(bench.keys.superseded, first!.token);
-    expect(await bench.apply([first!], gatesOf)).toEqual(['refused']);
+    expect(await bench.apply([first!], checksOf)).toEqual(['refused']);
     expect(await bench.redis.xlen(bench.keys.work)).toBe(0);
     expect(await bench.redis.exists(bench.keys.permits, bench.keys.superseded)).toBe(0);
     expect(await bench.redis.hgetall(bench.keys.record('k'))).toMatchObject({ s: 'queued', e: 'w9-9' });
@@ -427,10 +427,10 @@ describeEachServer('permits', (url) => {
 
   test('that came with the entry of a woken waiter are lost with it: it passes its limits again', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A')];
+    const checksOf = () => [permit('A')];
     for (const key of ['holder', 'woken']) await bench.add(key);
     const [holder, waiter] = await bench.read();
-    expect(await bench.apply([holder!, waiter!], gatesOf)).toEqual([null, 'parked']);
+    expect(await bench.apply([holder!, waiter!], checksOf)).toEqual([null, 'parked']);
     await bench.settle([completed(holder!)]);
     const [woken] = await bench.read();
     expect(woken!.holdsPermits).toBe(true);
@@ -438,7 +438,7 @@ describeEachServer('permits', (url) => {
     expect(await bench.redis.exists(bench.keys.permits)).toBe(0);
     const [again] = await bench.read();
     expect(again!.holdsPermits).toBe(false);
-    expect(await bench.apply([again!], gatesOf)).toEqual([null]);
+    expect(await bench.apply([again!], checksOf)).toEqual([null]);
     expect(await bench.redis.hgetall(bench.keys.permits)).toEqual({ [again!.token]: 'A 1' });
     await bench.settle([completed(again!)]);
   });
@@ -450,11 +450,11 @@ describeEachServer('permits', (url) => {
     'go past waiters that %s, a bounded number at a time, and reach the next',
     async (_, fields, scheduled) => {
       const bench = await openBench(url());
-      const gatesOf = () => [slot('A')];
+      const checksOf = () => [permit('A')];
       const stale = Array.from({ length: VAIN_WAKES + 2 }, (_, i) => `stale${i}`);
       for (const key of ['holder', ...stale, 'next']) await bench.add(key);
       const [holder, ...waiters] = await bench.read();
-      expect(await bench.apply([holder!, ...waiters], gatesOf)).toEqual([null, ...waiters.map(() => 'parked')]);
+      expect(await bench.apply([holder!, ...waiters], checksOf)).toEqual([null, ...waiters.map(() => 'parked')]);
       for (const key of stale) await bench.redis.hdel(bench.keys.record(key), ...fields);
       await bench.settle([completed(holder!)]);
       expect(await bench.redis.zcard(`${bench.keys.prefix}limit:A`)).toBe(3);
@@ -470,10 +470,10 @@ describeEachServer('permits', (url) => {
 
   test('are handed on to the entry of a requeued execution, and to it alone', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A')];
+    const checksOf = () => [permit('A')];
     await bench.add('k');
     const [first] = await bench.read();
-    expect(await bench.apply([first!], gatesOf)).toEqual([null]);
+    expect(await bench.apply([first!], checksOf)).toEqual([null]);
     await bench.settle([again(first!, 'front')]);
     const [second] = await bench.read();
     expect(second!.holdsPermits).toBe(true);
@@ -486,7 +486,7 @@ describeEachServer('permits', (url) => {
     const bench = await openBench(url());
     for (const key of ['a', 'b']) await bench.add(key);
     const [a, b] = await bench.read();
-    expect(await bench.apply([a!, b!], () => [slot('A', 2)])).toEqual([null, null]);
+    expect(await bench.apply([a!, b!], () => [permit('A', 2)])).toEqual([null, null]);
     expect(await bench.settle([completed(a!), completed(a!)])).toBe(1);
     expect(await bench.redis.hgetall(`${bench.keys.prefix}held`)).toEqual({ A: '1' });
     await bench.settle([completed(b!)]);
@@ -495,16 +495,16 @@ describeEachServer('permits', (url) => {
 
   test('whose entries have vanished are released by the sweep', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [slot('A', 2)];
+    const checksOf = () => [permit('A', 2)];
     for (let i = 0; i < 4; i++) await bench.add();
     const all = await bench.read();
-    expect(await bench.apply(all, gatesOf)).toEqual([null, null, 'parked', 'parked']);
+    expect(await bench.apply(all, checksOf)).toEqual([null, null, 'parked', 'parked']);
     await bench.redis.del(bench.keys.work);
     await lookAtPermits(bench);
     await ensureGroups(bench.redis, bench.keys);
     const woken = await bench.read();
     expect(woken.map(({ holdsPermits }) => holdsPermits)).toEqual([true, true]);
-    expect(await bench.apply(woken, gatesOf)).toEqual([null, null]);
+    expect(await bench.apply(woken, checksOf)).toEqual([null, null]);
     await bench.settle(woken.map(completed));
     expect(await bench.left()).toEqual([]);
   });
@@ -622,21 +622,21 @@ describeOnAnyServer('a rate limit', (url) => {
 
   test('counts an execution that waits for a permit when it has the permit', async () => {
     const bench = await openBench(url());
-    const gatesOf = () => [rate(1), slot('A')];
+    const checksOf = () => [rate(1), permit('A')];
     await bench.add('holder');
     const [holder] = await bench.read();
-    expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
+    expect(await bench.apply([holder!], checksOf)).toEqual([null]);
     await age(bench, 2 * perMs);
     const keys = await addMany(bench, 4);
     const others = await bench.read();
-    expect(await bench.apply(others, gatesOf)).toEqual(Array(4).fill('parked'));
+    expect(await bench.apply(others, checksOf)).toEqual(Array(4).fill('parked'));
     expect(await scheduled(bench)).toEqual([]); // all of them wait for the permit
     await bench.settle([completed(holder!)]);
     const order: string[] = [];
     for (let round = 0; order.length < 4 && round < 40; round++) {
       await bench.move();
       const due = await bench.read();
-      const results = await bench.apply(due, gatesOf);
+      const results = await bench.apply(due, checksOf);
       const started = due.filter((_, i) => results[i] === null);
       if (started.length > 0) {
         order.push(...started.map(keyOf));
@@ -668,18 +668,18 @@ describeOnAnyServer('a rate limit', (url) => {
 
   test('has no booking for an execution that waits for a permit', async () => {
     const bench = await openBench(url());
-    const gates: Record<string, AdmissionCheck[]> = {
+    const checks: Record<string, AdmissionCheck[]> = {
       first: [rate(1)],
-      both: [rate(1), slot('A')],
-      holder: [slot('A')],
+      both: [rate(1), permit('A')],
+      holder: [permit('A')],
     };
-    for (const key of Object.keys(gates)) await bench.add(key);
-    const gatesOf = (delivery: Delivery) => gates[keyOf(delivery)]!;
-    expect(await bench.apply(await bench.read(), gatesOf)).toEqual([null, 'parked', null]);
+    for (const key of Object.keys(checks)) await bench.add(key);
+    const checksOf = (delivery: Delivery) => checks[keyOf(delivery)]!;
+    expect(await bench.apply(await bench.read(), checksOf)).toEqual([null, 'parked', null]);
     expect(await bench.redis.zcard(bench.keys.booked('R'))).toBe(1);
     await age(bench, perMs + 500);
     await bench.move();
-    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    expect(await bench.apply(await bench.read(), checksOf)).toEqual(['parked']);
     expect(await bench.redis.zrange(`${bench.keys.prefix}limit:A`, '0', '-1')).toEqual(['kboth']);
     expect(await bench.redis.exists(bench.keys.booked('R'))).toBe(0);
   });
@@ -747,24 +747,24 @@ describeOnAnyServer('a rate limit', (url) => {
 
   test('counts an execution that did not start no longer while it waits, and once when it is claimed again', async () => {
     const bench = await openBench(url());
-    const gates: Record<string, AdmissionCheck[]> = { k: [rate(2), slot('A')], holder: [slot('A')] };
-    const gatesOf = (delivery: Delivery) => gates[keyOf(delivery)] ?? [rate(2)];
+    const checks: Record<string, AdmissionCheck[]> = { k: [rate(2), permit('A')], holder: [permit('A')] };
+    const checksOf = (delivery: Delivery) => checks[keyOf(delivery)] ?? [rate(2)];
     await bench.add('k');
     const [first] = await bench.read();
-    expect(await bench.apply([first!], gatesOf)).toEqual([null]);
+    expect(await bench.apply([first!], checksOf)).toEqual([null]);
     await bench.settle([{ ...again(first!, 'front'), booking: '1 R' } as Settlement]);
     const [second] = await bench.read();
     await bench.settle([{ ...again(second!, 'work'), booking: '1 R' } as Settlement]); // without its permit
     await bench.add('holder');
     await bench.add('next');
     const [third, holder, next] = await bench.read();
-    expect(await bench.apply([holder!, third!], gatesOf)).toEqual([null, 'parked']);
+    expect(await bench.apply([holder!, third!], checksOf)).toEqual([null, 'parked']);
     expect(await bench.redis.exists(`${bench.keys.prefix}rate:R`)).toBe(0);
     await bench.settle([completed(holder!)]);
     const [woken] = await bench.read();
-    expect(await bench.apply([woken!], gatesOf)).toEqual([null]);
+    expect(await bench.apply([woken!], checksOf)).toEqual([null]);
     await bench.settle([{ ...again(woken!, 'front'), booking: '1 R' } as Settlement]);
-    expect(await bench.apply([...(await bench.read()), next!], gatesOf)).toEqual([null, null]);
+    expect(await bench.apply([...(await bench.read()), next!], checksOf)).toEqual([null, null]);
   });
 
   test('has room again when an execution that it counted is cancelled before it started', async () => {
@@ -781,10 +781,10 @@ describeOnAnyServer('a rate limit', (url) => {
     const bench = await openBench(url());
     for (const key of ['a', 'b']) await bench.add(key);
     const [a, b] = await bench.read();
-    expect(await bench.apply([a!], () => [rate(1), slot('A')])).toEqual([null]); // the answer is lost
+    expect(await bench.apply([a!], () => [rate(1), permit('A')])).toEqual([null]); // the answer is lost
     await age(bench, perMs + 500);
     expect(await bench.apply([b!], () => [rate(1)])).toEqual([null]);
-    expect(await bench.apply([a!], () => [rate(1), slot('A')])).toEqual(['parked']);
+    expect(await bench.apply([a!], () => [rate(1), permit('A')])).toEqual(['parked']);
     expect(await bench.redis.exists(`${bench.keys.prefix}slots`)).toBe(0); // it waits without its permit
     expect(await scheduled(bench)).toEqual(['a']);
   });
@@ -837,10 +837,10 @@ describeOnAnyServer('a rate limit', (url) => {
 
   test('does not drop an attempt that it has admitted, however long ago', async () => {
     const bench = await openBench(url());
-    const gate: AdmissionCheck = { ...rate(1, 'drop'), perMs: 20 } as AdmissionCheck;
+    const check: AdmissionCheck = { ...rate(1, 'drop'), perMs: 20 } as AdmissionCheck;
     await bench.add('long');
     const [first] = await bench.read();
-    expect(await bench.apply([first!], () => [gate])).toEqual([null]);
+    expect(await bench.apply([first!], () => [check])).toEqual([null]);
     // Others come when its place is free again.
     await waitFor(async () => (await bench.redis.exists(`${bench.keys.prefix}rate:R`)) === 0);
     await bench.add('other');
@@ -854,7 +854,7 @@ describeOnAnyServer('a rate limit', (url) => {
 });
 
 describeOnAnyServer('a debounce', (url) => {
-  const gatesOf = (): AdmissionCheck[] => [{ kind: 'debounce', key: 'D', settleMs: 60_000 }];
+  const checksOf = (): AdmissionCheck[] => [{ kind: 'debounce', key: 'D', settleMs: 60_000 }];
 
   test('lets the retries of an execution that it admitted pass, although a later submission waits', async () => {
     const bench = await openBench(url());
@@ -866,8 +866,8 @@ describeOnAnyServer('a debounce', (url) => {
       await bench.add('later');
       const [retried, later] = await bench.read();
       expect([keyOf(retried!), keyOf(later!)]).toEqual([keyOf(first!), 'later']);
-      expect(await bench.apply([later!], gatesOf)).toEqual(['parked']);
-      expect(await bench.apply([retried!], gatesOf)).toEqual([null]);
+      expect(await bench.apply([later!], checksOf)).toEqual(['parked']);
+      expect(await bench.apply([retried!], checksOf)).toEqual([null]);
       await bench.settle([completed(retried!)]);
       await bench.cancel('later');
     }

@@ -1,4 +1,4 @@
-/** Slots of holders that are lost, and what waiting costs: nothing. On a real Redis, since processes share it. */
+/** Permits of holders that are lost, and what waiting costs: nothing. On a real Redis, since processes share it. */
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../../support/fleet.js';
 import { describeOnAnyServer, describeOnRedis } from '../../support/suites.js';
@@ -101,7 +101,7 @@ async function commandsWithin({ redis }: Fleet, ms: number): Promise<number> {
 describeOnRedis('executions with limits', (url) => {
   const VALUES = 20;
 
-  /** Holds all slots of all values, queues behind them, and lets go. */
+  /** Holds all permits of all values, queues behind them, and lets go. */
   async function queueAndRelease(fleet: Fleet, each: number, behind: () => Promise<unknown>): Promise<string[]> {
     const values = Array.from({ length: VALUES }, (_, value) => value);
     const { docket, probe } = fleet;
@@ -124,7 +124,7 @@ describeOnRedis('executions with limits', (url) => {
 
   /**
    * What `max: 2` and first in, first out come to: whoever starts has at most one before it that has not ended. It is exact,
-   * since an end is recorded before its slot is given back.
+   * since an end is recorded before its permit is released.
    */
   function expectOrder(all: readonly Visit[], keys: readonly string[]): void {
     for (let value = 0; value < VALUES; value++) {

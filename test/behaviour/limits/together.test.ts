@@ -83,11 +83,11 @@ describeEachWay('limits of one task', (url, { threads, options, keepsState }) =>
     await twoWorkers(fleet, threads);
     const { docket, probe } = fleet;
     const add = async (name: string) => (await docket.add(name, { probe }, isKeyed ? { key: name } : {})).key;
-    const [metered, cool, slotted] = [await add('everyMetered'), await add('everyCool'), await add('everyOne')];
+    const [metered, cool, permitted] = [await add('everyMetered'), await add('everyCool'), await add('everyOne')];
     // One run, and the next is dropped again and again; or every few; or none.
     const counts = async () => {
       const starts = await startsOf(fleet);
-      return [metered, cool, slotted].map((key) => starts.filter((one) => one === key).length);
+      return [metered, cool, permitted].map((key) => starts.filter((one) => one === key).length);
     };
     await waitFor(
       async () => {
@@ -99,7 +99,7 @@ describeEachWay('limits of one task', (url, { threads, options, keepsState }) =>
     expect((await counts())[0]).toBe(1);
     const member = (key: string) => `${isKeyed || keepsState ? 'k' : 'l'}${key}`;
     await waitFor(async () => (await fleet.redis.zscore(fleet.key('schedule'), member(metered))) !== null);
-    for (const key of [metered, cool, slotted]) {
+    for (const key of [metered, cool, permitted]) {
       // What is on its way between two places is told to stop where it is met.
       await waitFor(async () => {
         await docket.cancel(key);

@@ -134,13 +134,13 @@ export function peaksOf(all: readonly Visit[]): Record<string, number> {
   return peaks;
 }
 
-/** How many wait for slots, in the whole docket. */
+/** How many wait for permits, in the whole docket. */
 export async function waiting({ redis, key }: Fleet): Promise<number> {
   const counts = (await redis.keys(key('limit:*'))).map((limit) => redis.zcard(limit));
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-/** How many executions hold slots. */
+/** How many executions hold permits. */
 export async function holding({ redis, key }: Fleet): Promise<number> {
   return await redis.hlen(key('slots'));
 }

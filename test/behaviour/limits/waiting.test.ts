@@ -1,4 +1,4 @@
-/** Who waits for a slot: in which order, as what, and what can happen to it meanwhile. */
+/** Who waits for a permit: in which order, as what, and what can happen to it meanwhile. */
 import { describe, expect, test } from 'vitest';
 import { openFleet } from '../../support/fleet.js';
 import { describeEachMode } from '../../support/suites.js';
