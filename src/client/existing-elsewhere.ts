@@ -2,8 +2,7 @@
  * Looks in the other partitions for an execution under the key of a `once` call. After a change of the partitions, the record of
  * an execution that has ended stays where its key led before, and the execution must not run again.
  *
- * No other call needs this: without `--force`, the partitions change only when every execution
- * under a key has ended.
+ * No other call needs this: without `--force`, the partitions change only when every execution under a key has ended.
  */
 import type { Placed } from '../redis/producer-store.js';
 import type { Partition } from './partition.js';

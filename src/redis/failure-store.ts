@@ -1,5 +1,6 @@
 /** Lists, reads, retries and discards failures, in bounded scripts whose cost does not grow with their number. */
 import type { Redis } from 'ioredis';
+import { LATEST_MS } from '../core/clock.js';
 import type { Priority } from '../core/priority.js';
 import { Envelope } from '../wire/envelope.js';
 import type { Keys } from './keys.js';
@@ -167,16 +168,13 @@ export async function discardFailures(redis: Redis, keys: Keys, ids: readonly st
   return removed;
 }
 
-/** The latest time that a Date can have. Another program may have written what lies behind it. */
-const LATEST_MS = 8.64e15;
-
 function readFailure(id: string, list: readonly Buffer[]): StoredFailure {
   const fields = new Map<string, Buffer>();
   for (let i = 0; i + 1 < list.length; i += 2) fields.set(list[i]!.toString(), list[i + 1]!);
   const text = (name: string) => fields.get(name)?.toString() || null;
   const number = (name: string) => {
     const value = Number(text(name) ?? Number.NaN);
-    return Number.isFinite(value) && value >= 0 ? Math.min(value, LATEST_MS) : null;
+    return Number.isFinite(value) && value >= 0 ? Math.min(value, LATEST_MS) : null; // another program may have written it
   };
   const error = fields.get(FAILURE.error);
   return {

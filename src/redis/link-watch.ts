@@ -26,8 +26,8 @@ export interface LinkWatchOptions {
  * silent after two turns. When commands or the handshake have had no answer for three turns in a row, the link is cut, and the
  * client reconnects. Turns are counted, not time: while this process stood still, the server on the same machine may have stood
  * still as well, and must get its usual time. Any answer is a sign of life, even one that refuses PING, and so is any part of an
- * answer: a large reply takes its time on a slow link. A large command takes its time, too, so it is also a
- * sign of life that more of one has left this process.
+ * answer: a large reply takes its time on a slow link. A large command takes its time, too, so it is also a sign of life that
+ * more of one has left this process.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
  * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.

@@ -5,11 +5,9 @@
  * Owns the rule that whatever goes by the server's clock in this thread reads the same word, so that nothing continues a time
  * that stands still.
  */
+import { LATEST_MS } from '../core/clock.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { parseRedisUrl } from './url.js';
-
-/** The latest time that a Date can hold. */
-const LATEST_MS = 8.64e15;
 
 export class ManualClock {
   /** The memory, for the thread of the server. */

@@ -12,7 +12,7 @@ export interface Moved {
   readonly errors: readonly string[];
 }
 
-/** Moves one bounded batch of due executions to the work stream. */
+/** Moves one bounded batch of due executions to the streams of their priority. */
 export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
   const reply = (await runScript(
     redis,

@@ -1,13 +1,11 @@
 /** Reads times as records have them. Anybody may have written them, and whatever lists executions makes dates of them. */
-
-/** The first and last time of a Date are this far from 1970, in milliseconds. */
-const FARTHEST_MS = 8.64e15;
+import { LATEST_MS } from '../core/clock.js';
 
 /** Returns a time in server milliseconds; `null` when there is none, or what is there is no time. */
 export function storedTime(stored: string | Buffer | number | null | undefined): number | null {
   if (stored === null || stored === undefined || stored === '') return null;
   const ms = Number(stored);
-  return Math.abs(ms) <= FARTHEST_MS ? ms : null;
+  return Math.abs(ms) <= LATEST_MS ? ms : null;
 }
 
 /** Returns when an execution was placed, by its generation, in server milliseconds; 0 when it is none. */

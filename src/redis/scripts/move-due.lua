@@ -1,6 +1,6 @@
--- Moves executions that are due from the schedule to the work stream: at most `limit`, or 1 MiB. Also serves the
--- waiters of a limit that a script left to a scheduler, because it had done enough. An execution whose record cannot be
--- used goes into quarantine.
+-- Moves executions that are due from the schedule to the streams of their priority: at most `limit`, or 1 MiB. Also
+-- serves the waiters of a limit that a script left to a scheduler, because it had done enough. An execution whose record
+-- cannot be used goes into quarantine.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, limit
 -- Reply moved, now, due time of the new head ('' when the schedule is empty), the texts of errors met with records

@@ -1,7 +1,7 @@
 -- Retries failures: places each execution again, with its arguments, as its first attempt, and removes the failure. Both happen
 -- here, so a retry that is sent again because its reply was lost finds no failure and places nothing. An execution without a
--- record goes to the work stream under its id, unless the id is parked: then the next run of its chain waits. An execution with a
--- record is placed only when no unfinished execution has its key.
+-- record goes to the stream of its priority under its id, unless the id is parked: then the next run of its chain waits. An
+-- execution with a record is placed only when no unfinished execution has its key.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, version of the strikes they were checked against, then ids
 -- Reply for each id in order what became of it (RETRY), or the reason why it cannot run: fewer than there are ids, after

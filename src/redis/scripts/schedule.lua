@@ -1,4 +1,4 @@
--- Places executions that have a record: due ones on the work stream, later ones parked and on the schedule.
+-- Places executions that have a record: due ones on the stream of their priority, later ones parked and on the schedule.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in
 --       all but key and message: kind of placement, task, due (see _due.lua), chain ('' for none), priority, count, then

@@ -1,6 +1,5 @@
 /**
- * Classifies an entry that was read. Pure: nothing is counted, claimed or written here; the pipeline
- * acts on the result.
+ * Classifies an entry that was read. Pure: nothing is counted, claimed or written here; the pipeline acts on the result.
  *
  * Owns the order of the questions. A pause comes first: a paused execution stays as it is until the end of the pause, whatever
  * else would become of it. Then comes the partition: an execution in the wrong one moves before anything of it is counted. A

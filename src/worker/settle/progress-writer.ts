@@ -166,8 +166,8 @@ function unchanged(written: Written, values: Readonly<Values>): Written {
 }
 
 /**
- * Returns the values that Redis may lack; `null` when it has all of them. Total and message are left out
- * unless they changed, because others may set them too.
+ * Returns the values that Redis may lack; `null` when it has all of them. Total and message are left out unless they
+ * changed, because others may set them too.
  */
 function reportOf({ record, token }: Delivery, { current, total, message, written }: Tracked): ProgressReport | null {
   if (current === written.current && total === written.total && message === written.message) return null;

@@ -92,8 +92,8 @@ export function followed(
 }
 
 /**
- * The next attempt goes straight back to the work stream when it is due at once. A perpetual task keeps its due time,
- * because the next run counts from it.
+ * The next attempt goes straight to the stream of its priority when it is due at once. A perpetual task keeps its due
+ * time, because the next run counts from it.
  */
 export function retried(delivery: Delivery, due: Due, failedWith: string): Settlement {
   const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;

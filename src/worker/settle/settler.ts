@@ -189,8 +189,8 @@ export class Settler {
   }
 
   /**
-   * Redelivers an execution whose thread was lost. If it ran alone, it is charged for that, and poisoned
-   * once it was charged `maxDeliveries` times.
+   * Redelivers an execution whose thread was lost. If it ran alone, it is charged for that, and poisoned once it was
+   * charged `maxDeliveries` times.
    */
   redeliver(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null = null): void {
     const charge = wasAlone ? 1 : 0;
