@@ -64,7 +64,8 @@ const OPERATIONS = {
         claiming.markAlone(world, hand.part, worker, { hand, isAlone: c % 3 > 0 }),
       ),
   ],
-  quarantine: [2, (world, { a, b }) => quarantining(world, workerAt(world, a), b)],
+  quarantine: [1, (world, { a, b }) => quarantining(world, workerAt(world, a), b, () => true)],
+  quarantineHolder: [5, (world, { a, b }) => quarantining(world, workerAt(world, a), b, cameWithPermits)],
   move: [6, (world, { a, b, c }) => goOnMoving(world, workerAt(world, a), { b, c })],
   stall: [3, (world, { a }) => sweeping.stall(world, workerAt(world, a))],
   findExpired: [3, (world, { a, b }) => sweeping.findExpired(world, partOf(world, b), a % 2)],
@@ -275,13 +276,16 @@ function hasWhatIsForgotten({ models }: World): boolean {
   return models.some(({ superseded, alive }) => superseded.size > 0 || alive.some(({ isRemembered }) => isRemembered));
 }
 
-/** More often what came with its permits, so that these are released. */
-function quarantining(world: World, worker: Worker, b: number): Call | null {
-  const unstarted = worker.hands.filter((hand) => !isStarted(hand) && !hand.departing);
-  const holders = unstarted.filter(({ delivery }) => delivery.holdsPermits);
-  return withOne(b % 2 === 0 && holders.length > 0 ? holders : unstarted, b, (hand) =>
-    claiming.quarantine(world, hand.part, worker, { hand }),
+function quarantining(world: World, worker: Worker, b: number, mayBe: (hand: Hand) => boolean): Call | null {
+  return withOne(
+    worker.hands.filter((hand) => !isStarted(hand) && !hand.departing && mayBe(hand)),
+    b,
+    (hand) => claiming.quarantine(world, hand.part, worker, { hand }),
   );
+}
+
+function cameWithPermits({ delivery }: Hand): boolean {
+  return delivery.holdsPermits;
 }
 
 /** Goes on with a move: reads it, places it, removes it, or lets go of it. */
