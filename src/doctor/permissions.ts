@@ -178,7 +178,11 @@ async function checkOptional(redis: Redis): Promise<Finding> {
 
 const OPTIONAL: readonly { readonly trial: Trial; readonly without: string }[] = [
   { trial: ['INFO', 'server'], without: 'without INFO the doctor sees less' },
-  { trial: ['CONFIG', 'GET', 'save'], without: 'without CONFIG GET it does not know how the server saves its data' },
+  {
+    trial: ['CONFIG', 'GET', 'save'],
+    without:
+      'without CONFIG GET the doctor does not know how the server saves its data: run it as an administrator, since that right shows passwords, too',
+  },
   {
     trial: ['CLIENT', 'UNBLOCK', '0'],
     without: 'without CLIENT UNBLOCK a worker that stops has to cut its link to end a read',

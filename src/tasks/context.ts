@@ -37,8 +37,8 @@ export interface TaskContext extends ThreadContext {
   /** Number of this attempt, from 1. */
   readonly attempt: number;
   /**
-   * True when an earlier delivery of this attempt was lost with its worker, so the body may already have run in part or
-   * whole.
+   * True when an earlier delivery of this attempt was lost with its worker or its thread, so the body may already have run in part
+   * or whole. False when a worker that stopped has interrupted the body and requeued it.
    */
   readonly redelivered: boolean;
   /** When this attempt was due. */

@@ -18,7 +18,9 @@ const RULES = (/^```acl\nACL SETUSER app ([\s\S]*?)^```$/m.exec(readDocument('do
 const OF_A_CLUSTER = (/`(\+cluster\|slots[^`]*)`/.exec(readDocument('docs/production.md'))?.[1] ?? '').split(' ');
 
 /** Rights that docket can do without. The doctor warns of them. */
-const OPTIONAL = ['+info', '+config|get', '+client|unblock', '+scan'];
+const OPTIONAL = ['+info', '+client|unblock', '+scan'];
+/** What only the doctor asks for, and can do without: it would show passwords among the settings of the server. */
+const LEFT_OUT = 'config|get';
 /** Rights whose loss keeps the doctor from connecting, or that it has no use for. It asks for no answer to a PING. */
 const OF_THE_LINK = [
   '+select',
@@ -45,7 +47,7 @@ describeOnOwnRedis('a user with the least rights', (redis) => {
   async function refused(): Promise<string[]> {
     const log = (await admin.call('ACL', 'LOG', '100')) as string[][];
     await admin.call('ACL', 'LOG', 'RESET');
-    return log.map((entry) => `${entry[3]} ${entry[5]} ${entry[7]}`);
+    return log.filter((entry) => entry[7] !== LEFT_OUT).map((entry) => `${entry[3]} ${entry[5]} ${entry[7]}`);
   }
 
   async function command(...args: string[]): Promise<number | null> {
@@ -113,6 +115,7 @@ describeOnOwnRedis('a user with the least rights', (redis) => {
       ['PUBLISH', '{other}:events', 'x'],
       ['EVAL', "return redis.call('GET', KEYS[1])", '1', 'other'],
       ['CONFIG', 'SET', 'save', ''],
+      ['CONFIG', 'GET', 'requirepass'],
       ['FLUSHALL'],
       ['KEYS', '*'],
       ['ACL', 'LIST'],
@@ -176,7 +179,7 @@ describeOnOwnRedis('a user with the least rights in a cluster', () => {
     await runDocket(['doctor'], env);
     worker.process.kill('SIGTERM');
     await worker.ended;
-    const log = (await admin.call('ACL', 'LOG')) as string[][];
+    const log = ((await admin.call('ACL', 'LOG')) as string[][]).filter((entry) => entry[7] !== LEFT_OUT);
     expect(log.map((entry) => `${entry[3]} ${entry[7]}`)).toEqual([]);
   }, 240_000);
 });

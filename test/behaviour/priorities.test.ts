@@ -72,7 +72,7 @@ describeEachServer('priorities', (url) => {
   });
 
   /** Reads what is there as a worker does that has room for `count`, until so many entries were read; returns the reads. */
-  async function readAll(count: number, total: number): Promise<Entry[][]> {
+  async function readAll(count: number, total: number, inAll = 10_000): Promise<Entry[][]> {
     const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
     await ensureGroups(redis, keys);
     const reader = new PriorityReader({ blocking: redis, keys, consumer: 'reader', longestReadMs: 50 });
@@ -81,6 +81,7 @@ describeEachServer('priorities', (url) => {
     while (left > 0) {
       const read = await reader.read({
         count,
+        inAll,
         hasBacklog,
         claim: () => null,
         mayGoOn: () => true,
@@ -113,6 +114,19 @@ describeEachServer('priorities', (url) => {
     expect(reads.filter((entries) => entries.length > 0).length).toBeLessThanOrEqual(11);
     await docket.clear();
   });
+
+  test.each([1, 10, 100])(
+    'a read of several streams brings no more than there is room for in all, here %d',
+    async (inAll) => {
+      const note = task('note', () => {});
+      const docket = stage.docket({ executionTtl: 0 });
+      for (const priority of ['normal', 'high', 'low'] as const)
+        await docket.addMany(Array.from({ length: 150 }, () => call(note, {}, { priority })));
+      const reads = await readAll(100, 450, inAll);
+      expect(Math.max(...reads.map(({ length }) => length))).toBeLessThanOrEqual(Math.max(inAll, 4)); // one of each stream at least
+      await docket.clear();
+    },
+  );
 
   test('a task has a priority, and an add can say something else', async () => {
     const noop = (_args: { n?: number }) => {};

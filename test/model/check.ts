@@ -15,7 +15,7 @@ import { type Copy, isInHand, type PartitionModel, stateOf } from './model.js';
 import { entryOf, numberOfMember, type Observed, type ObservedEntry } from './observe.js';
 import { MOST_PERMITS, permitsOf } from './tasks.js';
 
-const { ENTRY, RECORD, LETTER } = schema;
+const { ENTRY, LETTER, RECORD, STAGE } = schema;
 
 /** Keys that have no TTL for as long as their docket lives; the other ones only while there is work. */
 const PERMANENT = new Set<string>([
@@ -84,6 +84,7 @@ function learnWakes(model: PartitionModel, observed: Observed): void {
     else if (!line && entries.has(copy.n)) {
       model.move(copy, { kind: 'ready' });
       copy.holdsPermits = true;
+      copy.cameWithPermits = true;
     } else return false;
     return true;
   });
@@ -124,7 +125,12 @@ function checkEntry(model: PartitionModel, copy: Copy, { token, fields, pending 
   assert.equal(fields.get(ENTRY.key) ?? null, copy.isLean ? null : copy.key, `key in the entry of ${about}`);
   assert.equal(Number(fields.get(ENTRY.deliveries) ?? 0), copy.deliveries, `deliveries of ${about}`);
   assert.equal(Number(fields.get(ENTRY.charges) ?? 0), copy.charges, `charges of ${about}`);
+  assert.equal(Number(fields.get(ENTRY.reroutes) ?? 0), copy.reroutes, `reroutes of ${about}`);
   assert.equal(Number(fields.get(ENTRY.moves) ?? 0), copy.moves, `moves of ${about}`);
+  assert.equal(fields.get(ENTRY.stage) ?? STAGE.new, STAGE[copy.stage], `admission stage of ${about}`);
+  assert.equal(fields.has(ENTRY.holdsPermits), copy.cameWithPermits, `whether ${about} came with its permits`);
+  copy.isBooked ??= fields.has(ENTRY.booking);
+  assert.equal(fields.has(ENTRY.booking), copy.isBooked, `whether ${about} has a booking`);
   const { attempt } = new envelopes.Envelope(Buffer.from(fields.get(ENTRY.message)!, 'latin1'));
   assert.equal(attempt, copy.attempt, `attempt of ${about}`);
   assert.ok(
@@ -168,6 +174,12 @@ function checkRecords(model: PartitionModel, observed: Observed): void {
     assert.equal(record.ttlMs === -1, isAlive, `whether ${about} stays for ever`);
     if (isAlive)
       assert.equal(record.fields.has(RECORD.cancelled), copy.isCancelled, `whether ${about} says that it is cancelled`);
+    const failedAttempts = (record.fields.get(RECORD.failedAttempts) ?? '').split('\n').filter(Boolean).length;
+    assert.equal(failedAttempts, Math.min(copy.failedAttempts, schema.FAILED_ATTEMPTS), `failed attempts in ${about}`);
+    if (copy.outcome) {
+      assert.equal(record.fields.has(RECORD.result), copy.outcome.hasResult, `result in ${about}`);
+      assert.equal(record.fields.has(RECORD.errorLine), copy.outcome.hasError, `error in ${about}`);
+    }
     if (isAlive)
       assert.equal(record.fields.has(RECORD.departing), copy.departing !== null, `whether ${about} names a move`);
   }

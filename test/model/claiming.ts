@@ -223,6 +223,9 @@ async function learnPlace(world: World, model: PartitionModel, copy: Copy, hand:
     expectReply(Number(score) >= world.nowMs, true, `admission: whether ${copy.n} comes again in the future`);
     model.move(copy, { kind: 'scheduled', atMs: Number(score) });
   } else model.move(copy, { kind: 'waiting', line: line!, ticket: ticketIn(copy, hand) });
+  const mustPassRate = copy.stage !== 'attempt-admitted' || copy.isBooked === true;
+  copy.isBooked = TASKS[copy.task]!.includes(RATE) && (score !== null || mustPassRate);
+  copy.stage = copy.task === 'settling' ? 'debounce-over' : 'attempt-admitted';
   if (copy.task !== 'settling') return;
   // It is the winner now, and the one before is dropped.
   for (const other of model.alive) {

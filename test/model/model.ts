@@ -15,6 +15,7 @@ import type { Priority } from '../../src/core/priority.js';
 import type { ExecutionState, TerminalState } from '../../src/core/states.js';
 import type { Token } from '../../src/redis/delivery-store.js';
 import type { Move } from '../../src/redis/producer-store.js';
+import type { AdmissionStage } from '../../src/redis/schema.js';
 
 /** Partition 0 or the other one. */
 export type Part = 0 | 1;
@@ -52,7 +53,12 @@ export interface Copy {
   attempt: number;
   deliveries: number;
   charges: number;
+  reroutes: number;
   moves: number;
+  /** Which of its limits it has passed. */
+  stage: AdmissionStage;
+  /** Whether a rate has yet to count its attempt; `null` when that is left open. */
+  isBooked: boolean | null;
   /** Whether it has the mark that nothing else runs in its process. */
   isAlone: boolean;
   /** Whether its lease has run out. */
@@ -64,6 +70,12 @@ export interface Copy {
   /** Whether its key was given to another one while it ran. */
   isSuperseded: boolean;
   holdsPermits: boolean;
+  /** Whether its entry says that it came with its permits. */
+  cameWithPermits: boolean;
+  /** How many attempts that failed its record shows. */
+  failedAttempts: number;
+  /** What its record shows of its outcome; `null` when it did not end by a settlement. */
+  outcome: { readonly hasResult: boolean; readonly hasError: boolean } | null;
   /** Whether it is in the index of chains. */
   isListed: boolean;
   departing: Move | null;
@@ -121,6 +133,7 @@ export class PartitionModel {
     copy.isExpired = false;
     copy.isAlone = false;
     copy.holdsPermits = false;
+    copy.cameWithPermits = false;
   }
 
   /** The execution ends, here at least. Its record says so, as long as that is its own. */

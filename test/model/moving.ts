@@ -1,6 +1,6 @@
 /** What workers do with an execution that belongs in the other partition: they move it there, in three steps. */
 import { moveStore, producers, strikes } from './built.js';
-import type { Part, PartitionModel } from './model.js';
+import type { Copy, Part, PartitionModel } from './model.js';
 import { cancelArriving } from './producing.js';
 import { type Call, expectReply, type Hand, type Worker, type World } from './world.js';
 
@@ -53,6 +53,9 @@ export function arrive(
         isAlone: false,
         isExpired: false,
         holdsPermits: false,
+        cameWithPermits: false,
+        isBooked: false,
+        stage: stageElsewhere(copy.stage),
         isRemembered: false,
         departing: null,
         token: null,
@@ -60,6 +63,11 @@ export function arrive(
       model.add({ ...copy, ...fresh, part: to, place: { kind: 'ready' }, moves });
     },
   };
+}
+
+/** Its places at limits stay where it was; what counts submissions has counted it. */
+function stageElsewhere(stage: Copy['stage']): Copy['stage'] {
+  return stage === 'attempt-admitted' || stage === 'submission-admitted' ? 'submission-admitted' : 'new';
 }
 
 function expectedArrival(

@@ -55,6 +55,7 @@ const OPERATIONS = {
   settle: [7, (world, { a, b, c }) => settleSome(world, workerAt(world, a), { b, c, outcomes: [...ENDS, ...MOVED] })],
   goOn: [6, (world, { a, b, c }) => settleSome(world, workerAt(world, a), { b, c, outcomes: [...MOVED, ...ENDS] })],
   giveBack: [2, (world, { a, b, c }) => givingBack(world, workerAt(world, a), { b, c })],
+  giveBackPaused: [4, (world, { a, b }) => givingBackPaused(world, workerAt(world, a), b)],
   renew: [1, (world, { a, b }) => claiming.renew(world, partOf(world, b), workerAt(world, a))],
   alone: [
     1,
@@ -63,21 +64,22 @@ const OPERATIONS = {
         claiming.markAlone(world, hand.part, worker, { hand, isAlone: c % 3 > 0 }),
       ),
   ],
-  quarantine: [1, (world, { a, b }) => quarantining(world, workerAt(world, a), b)],
+  quarantine: [1, (world, { a, b }) => quarantining(world, workerAt(world, a), b, () => true)],
+  quarantineHolder: [5, (world, { a, b }) => quarantining(world, workerAt(world, a), b, cameWithPermits)],
   move: [6, (world, { a, b, c }) => goOnMoving(world, workerAt(world, a), { b, c })],
   stall: [3, (world, { a }) => sweeping.stall(world, workerAt(world, a))],
   findExpired: [3, (world, { a, b }) => sweeping.findExpired(world, partOf(world, b), a % 2)],
   redeliver: [4, (world, { a, b }) => sweeping.redeliver(world, partOf(world, b), a % 2)],
   sweep: [1, (world, { a }) => sweeping.sweep(world, partOf(world, a))],
   pass: [4, (world, { a }) => sweeping.pass(world, PASSES_MS[a % PASSES_MS.length]!)],
-  passWeek: [1, (world) => sweeping.passWeek(world)],
+  passWeek: [2, (world) => (hasWhatIsForgotten(world) ? sweeping.passWeek(world) : null)],
   moveDue: [5, (world, { a }) => sweeping.moveDue(world, partOf(world, a))],
   runNow: [1, (world, { a }) => withOne(latest(world), a, ({ part, key }) => sweeping.runNow(world, part, key))],
   drawWatermark: [2, (world, { a }) => producing.drawWatermark(world, partOf(world, a))],
   clear: [6, (world, { a, b }) => clearing(world, a, b)],
   strike: [1, (world, { a, b }) => producing.strike(world, partOf(world, a), b % 2 === 0)],
   followStrikes: [1, (world, { a }) => producing.followStrikes(world, partOf(world, a))],
-  pause: [3, (world, { a, b }) => producing.pause(world, partOf(world, b), taskAt(world, a))],
+  pause: [3, (world, { a, b }) => pausing(world, a, b)],
   resume: [2, (world, { a, b }) => resuming(world, partOf(world, b), a)],
   retryFailures: [2, (world, { a }) => producing.retryFailures(world, partOf(world, a))],
   again: [9, (world, { a, b }) => again(world, a, b)],
@@ -250,12 +252,40 @@ function givingBack(world: World, worker: Worker, { b, c }: { readonly b: number
   );
 }
 
-function quarantining(world: World, worker: Worker, b: number): Call | null {
+/** Lets go of an execution whose task is paused, and that was not claimed. */
+function givingBackPaused(world: World, worker: Worker, b: number): Call | null {
   return withOne(
-    worker.hands.filter((hand) => !isStarted(hand) && !hand.departing),
+    worker.hands.filter(
+      (hand) => !hand.isClaimed && world.model(hand.part).pausedTasks.has(hand.delivery.envelope.task),
+    ),
+    b,
+    (hand) => settling.settle(world, hand.part, worker, [{ hand, outcome: 'pause' }]),
+  );
+}
+
+/** Pauses a task, more often one of which a worker has something in hand. */
+function pausing(world: World, a: number, b: number): Call {
+  const { hands } = workerAt(world, b);
+  const inHand = b % 3 > 0 ? withOne(hands, a, (hand) => hand) : null;
+  if (inHand) return producing.pause(world, inHand.part, inHand.delivery.envelope.task);
+  return producing.pause(world, partOf(world, b), taskAt(world, a));
+}
+
+/** Whether there is anything that a docket forgets after a week. */
+function hasWhatIsForgotten({ models }: World): boolean {
+  return models.some(({ superseded, alive }) => superseded.size > 0 || alive.some(({ isRemembered }) => isRemembered));
+}
+
+function quarantining(world: World, worker: Worker, b: number, mayBe: (hand: Hand) => boolean): Call | null {
+  return withOne(
+    worker.hands.filter((hand) => !isStarted(hand) && !hand.departing && mayBe(hand)),
     b,
     (hand) => claiming.quarantine(world, hand.part, worker, { hand }),
   );
+}
+
+function cameWithPermits({ delivery }: Hand): boolean {
+  return delivery.holdsPermits;
 }
 
 /** Goes on with a move: reads it, places it, removes it, or lets go of it. */

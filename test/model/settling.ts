@@ -148,6 +148,7 @@ function settleCopy(
   }
   if (isEnd(outcome)) {
     model.end(copy, outcome === 'result' ? 'completed' : outcome);
+    copy.outcome = { hasResult: outcome === 'result', hasError: outcome === 'failed' || outcome === 'cancelled' };
     if (outcome === 'failed') model.failures.push(copy.n);
   } else if (copy.isCancelled || copy.isRemembered) model.end(copy, 'cancelled');
   else if (outcome === 'follow' || outcome === 'follow later')
@@ -172,7 +173,11 @@ function goOn(
   const toFront = () => {
     model.move(copy, { kind: 'ready' });
     copy.holdsPermits = holdsPermits;
+    copy.cameWithPermits = holdsPermits;
   };
+  const hasStarted = outcome === 'interrupt' || outcome === 'redeliver' || outcome === 'charge';
+  if (hand.isClaimed || hasStarted) copy.stage = 'attempt-admitted';
+  if (hasStarted || (outcome === 'put off' && hand.isClaimed)) copy.isBooked = false;
   const later = (ms: number) => model.move(copy, { kind: 'scheduled', atMs: world.nowMs + ms });
   copy.deliveries = hand.delivery.deliveries;
   copy.charges = hand.delivery.charges;
@@ -185,12 +190,17 @@ function goOn(
       copy.attempt += 1;
       copy.deliveries = 0;
       copy.charges = 0;
+      copy.reroutes = 0;
+      copy.stage = 'submission-admitted';
+      copy.isBooked = false;
+      copy.failedAttempts += copy.isLean ? 0 : 1;
       copy.dueMs = copy.task === 'chain' ? copy.dueMs : world.nowMs + delayMs;
       return;
     }
     case 'put off':
       return later(1_000);
     case 'reroute':
+      copy.reroutes += 1;
       return later(10_000);
     case 'requeue':
     case 'interrupt':
@@ -228,7 +238,12 @@ function follow(
     attempt: 1,
     deliveries: 0,
     charges: 0,
+    reroutes: 0,
     moves: 0,
+    stage: 'new',
+    isBooked: false,
+    failedAttempts: 0,
+    outcome: null,
     isListed: !copy.isLean,
   });
 }

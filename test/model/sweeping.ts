@@ -138,6 +138,10 @@ export function redeliver(world: World, part: Part, sweeper: number): Call {
           copy.charges += copy.isAlone ? 1 : 0;
           copy.deliveries += 1;
           redelivered += 1;
+          const wasRunning = copy.place.kind === 'running';
+          if (wasRunning || copy.isLean) copy.stage = 'attempt-admitted';
+          if (copy.isBooked && copy.isLean) copy.isBooked = null;
+          else if (wasRunning) copy.isBooked = false;
           model.move(copy, { kind: 'ready' });
         }
       }

@@ -68,11 +68,25 @@ export class ByteBudget {
     return this.#roomFor(LARGE_BYTES, ahead, coming * this.#messageBytes);
   }
 
+  /**
+   * Returns how many messages fit, whatever one read may bring: a read of several streams brings its number from each of them.
+   * @param areSmall - whether none of them is large
+   */
+  roomInAll(areSmall: boolean, ahead: number, coming = 0): number {
+    return areSmall
+      ? this.#fitting(LARGE_BYTES, ahead, coming * this.#messageBytes)
+      : this.#fitting(UNKNOWN_BYTES, ahead, coming * UNKNOWN_BYTES);
+  }
+
   #roomFor(mostBytes: number, ahead: number, comingBytes: number): number {
+    return Math.min(Math.ceil(READ_BYTES / this.#messageBytes), this.#fitting(mostBytes, ahead, comingBytes));
+  }
+
+  #fitting(mostBytes: number, ahead: number, comingBytes: number): number {
     const toCome = ahead * this.#outcomeBytes;
     if (this.#mostInHand + toCome > IN_HAND_BYTES / 2) this.#mostInHand = this.#countInHand();
     const left = Math.max(0, IN_HAND_BYTES - this.#mostInHand - toCome - comingBytes);
-    return Math.min(Math.ceil(READ_BYTES / this.#messageBytes), Math.ceil(left / (mostBytes + this.#outcomeBytes)));
+    return Math.ceil(left / (mostBytes + this.#outcomeBytes));
   }
 }
 

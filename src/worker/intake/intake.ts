@@ -38,8 +38,11 @@ import { Unblocker } from './unblocker.js';
 
 /** The maximum number of entries in one read. More gains nothing (measured). */
 const MOST_ENTRIES = 1_024;
-/** How long a read may rely on Redis' word that nothing is large. In this time producers add far less than may be in hand. */
-const SMALL_FOR_MS = 50;
+/**
+ * How long a read may rely on Redis' word that nothing is large, from the question on: the answer may have waited for this process. In
+ * this time producers add far less than may be in hand.
+ */
+const SMALL_FOR_MS = 100;
 const RETRY_AFTER_MS = 250;
 /**
  * How long entries that were read wait for the answer to the claim behind the read. Both were sent at once, so the answer is
@@ -84,7 +87,7 @@ export class Intake extends Service {
   #unaccepted: readonly Entry[] = [];
   /** Whether the last read may have left entries. */
   #hasBacklog = false;
-  /** When Redis last said that nothing on the streams was large, on the monotonic clock. */
+  /** When Redis was asked whether anything on the streams was large, and last said no, on the monotonic clock. */
   #wasSmallMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | undefined;
   #isStopping = false;
@@ -228,13 +231,14 @@ export class Intake extends Service {
     }
     const room = this.#share.room();
     if (room <= 0) return null;
-    const count = Math.min(room, this.#bound());
+    const { ofEach, inAll } = this.#bounds();
+    const count = Math.min(room, ofEach);
     if (count <= 0) {
       this.#share.wait();
       return null;
     }
     this.#share.take(count);
-    const reading = this.#isFrontFirst ? this.#readFront(count) : this.#readEntries(count, signal);
+    const reading = this.#isFrontFirst ? this.#readFront(count) : this.#readEntries(count, inAll, signal);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
@@ -246,26 +250,28 @@ export class Intake extends Service {
   }
 
   /**
-   * Returns how many entries the next read may bring. All messages of a read may be large for once, so it is short. Only
-   * while there is a backlog and Redis has just said that nothing in it is large, it is long: large batches cost less for
-   * each execution.
+   * Returns how many entries of each stream the next read may bring, and how many in all. All messages of a read may be large for
+   * once, so it is short. Only while there is a backlog and Redis has just said that nothing in it is large, it is long: large
+   * batches cost less for each execution.
    */
-  #bound(): number {
+  #bounds(): { readonly ofEach: number; readonly inAll: number } {
     const { byteBudget } = this.#options;
     const { ahead, coming } = this.#share;
     const areSmall = this.#hasBacklog && monotonicMs() - this.#wasSmallMs < SMALL_FOR_MS;
-    return areSmall ? Math.min(MOST_ENTRIES, byteBudget.roomForSmall(ahead, coming)) : byteBudget.room(ahead, coming);
+    const inAll = byteBudget.roomInAll(areSmall, ahead, coming);
+    if (!areSmall) return { ofEach: byteBudget.room(ahead, coming), inAll };
+    return { ofEach: Math.min(MOST_ENTRIES, byteBudget.roomForSmall(ahead, coming)), inAll };
   }
 
   /** While anything that was read before is still to be claimed, nothing is claimed with this read: it would start first. */
-  async #readEntries(count: number, signal: AbortSignal): Promise<Batch> {
+  async #readEntries(count: number, inAll: number, signal: AbortSignal): Promise<Batch> {
     const mustFollow = this.#notDispatched > 0;
     const { readClaims, lookout, byteBudget, pauseGuard } = this.#options;
     const { interruptions } = lookout;
     const mayGoOn = () => !signal.aborted && !pauseGuard.isDocketPaused;
     const claim = () => (mustFollow ? null : readClaims.claim());
     const standBy = () => this.#share.standBy(count);
-    const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, mayGoOn, standBy });
+    const reading = this.#reader.read({ count, inAll, hasBacklog: this.#hasBacklog, claim, mayGoOn, standBy });
     // This is asked behind the read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const { entries, claiming, hasBacklog } = await reading;
@@ -291,8 +297,9 @@ export class Intake extends Service {
   /** Asks Redis whether anything on the streams is large. Never rejects: then it may be. */
   async #learnWhetherSmall(): Promise<void> {
     const { blocking, keys } = this.#options;
+    const askedMs = monotonicMs();
     const isLarge = await mayHaveLarge(blocking, keys).catch(() => true);
-    this.#wasSmallMs = isLarge ? Number.NEGATIVE_INFINITY : monotonicMs();
+    this.#wasSmallMs = isLarge ? Number.NEGATIVE_INFINITY : askedMs;
   }
 
   /**

@@ -2,7 +2,8 @@
  * Decides which streams are asked for entries, one after the other, so that what is taken follows the priorities:
  *
  *   while there is a backlog   front and high ─none─> work ─none─> low, if it had any ─none─> all, until one has entries
- *                              front, high and work together, where a read is long and the last one found nothing on high
+ *                              front, high and work together, where a read is long, the last one found nothing on high, and
+ *                              the bytes in hand leave room for all
  *   otherwise                  all, until one has entries
  *
  * Owns three rules:
@@ -12,7 +13,8 @@
  *   for short executions, and another turn of the event loop before it would leave the threads without work (measured). So it
  *   may bring too many once: they wait here, behind those of high priority.
  * - In a backlog, one in 32 that are taken is from `low` while it has any. Otherwise `low` is read only when nothing else is there.
- * - What is read at once is bounded: a few times the count in a backlog, else 32 from each of the four streams.
+ * - What is read at once is bounded: a few times the count in a backlog, else 32 from each of the four streams. Where the bytes in
+ *   hand leave room for fewer, that room is divided among the streams of a read: each of them may bring its part, and one at least.
  */
 import { monotonicMs } from '../../core/clock.js';
 import type { Entry } from '../../redis/entry.js';
@@ -41,8 +43,10 @@ export interface PriorityReaderOptions extends Pick<WorkerContext, 'blocking' | 
 }
 
 export interface PriorityRead<Claim> {
-  /** How many entries may be read. */
+  /** How many entries each stream may bring. */
   readonly count: number;
+  /** How many entries there is room for in all, by their bytes. */
+  readonly inAll: number;
   /** Whether the last read may have left some. */
   readonly hasBacklog: boolean;
   /** Sends a claim behind a read of `work`; returns `null` when none is to be sent. */
@@ -79,21 +83,23 @@ export class PriorityReader {
   /** Reads entries, in the order in which they are to start. Resolves to none when the longest wait is over. */
   async read<Claim>({
     count,
+    inAll,
     hasBacklog,
     claim,
     mayGoOn,
     standBy,
   }: PriorityRead<Claim>): Promise<PriorityEntries<Claim>> {
     if (hasBacklog) {
-      const isTogether = count >= LONG_READ && !this.#hasHigh;
+      const isTogether = count >= LONG_READ && !this.#hasHigh && inAll >= TOGETHER.length * count;
       for (const streams of isTogether ? [TOGETHER, LOW] : [URGENT, NORMAL, LOW]) {
         if (streams === LOW && !this.#hasLow) break;
-        const read = await this.#take(streams, count, streams === URGENT || streams === LOW ? none : claim);
+        const counts = this.#countsOf(streams, count, inAll);
+        const read = await this.#take(streams, counts, streams === URGENT || streams === LOW ? none : claim);
         if (read) return read;
         if (!mayGoOn()) return { entries: [], claiming: null, hasBacklog: false };
       }
     }
-    const ofEach = Math.min(standBy(), MOST_OF_EACH);
+    const ofEach = Math.min(standBy(), MOST_OF_EACH, partOf(inAll, STREAM_NAMES.length));
     const { longestReadMs } = this.#options;
     const [reading, claiming] = inOneWrite(this.#options.blocking, () => [
       this.#send({ streams: STREAM_NAMES, count: ofEach, blockMs: longestReadMs }),
@@ -111,10 +117,9 @@ export class PriorityReader {
    */
   async #take<Claim>(
     streams: readonly StreamName[],
-    count: number,
+    { count, share }: Counts,
     claim: () => Promise<Claim> | null,
   ): Promise<PriorityEntries<Claim> | null> {
-    const share = streams === LOW ? 0 : this.#shareOfLow(count);
     const [reading, claiming, readingLow] = inOneWrite(this.#options.blocking, () => [
       this.#send({ streams, count, blockMs: null }),
       claim(),
@@ -137,6 +142,12 @@ export class PriorityReader {
     if (entries.length + lowEntries.length === 0) return null;
     const hasBacklog = streams === URGENT || entries.length >= count || lowEntries.length > 0;
     return { entries: [...entries, ...lowEntries], claiming, hasBacklog };
+  }
+
+  #countsOf(streams: readonly StreamName[], count: number, inAll: number): Counts {
+    const share = streams === LOW ? 0 : this.#shareOfLow(count);
+    const part = partOf(inAll, streams.length + (share > 0 ? 1 : 0));
+    return { count: Math.min(count, part), share: Math.min(share, part) };
   }
 
   /** Returns how many entries of `low` are to be taken with the next ones. The remainder counts for the next share. */
@@ -177,6 +188,17 @@ export class PriorityReader {
 
 function none(): null {
   return null;
+}
+
+/** Returns the part of one of so many streams. */
+function partOf(inAll: number, streams: number): number {
+  return Math.max(1, Math.floor(inAll / streams));
+}
+
+/** How many entries each stream of a read may bring, and how many of `low` are taken beside them. */
+interface Counts {
+  readonly count: number;
+  readonly share: number;
 }
 
 interface StreamRead {

@@ -15,7 +15,7 @@
  * - Entries of a partition whose server cannot be reached take no room. They can be neither claimed nor started, so
  *   they would keep the others from working. The same holds for a read without an answer for half a second: it takes
  *   seconds until a server that has fallen silent counts as one that cannot be reached. When the server answers again,
- *   the worker may have more deliveries than there is room for, by one read of each partition.
+ *   the worker may have more deliveries, and more bytes in hand, than there is room for, by one read of each partition.
  */
 import { monotonicMs } from '../../core/clock.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
@@ -84,10 +84,13 @@ export class RoomShares {
 
   /** No execution may end before a read is overdue, so nothing else would wake those that wait for its room. */
   #watchReads(): void {
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer) return;
+    let untilOverdueMs = OVERDUE_MS;
+    for (const share of this.#shares) untilOverdueMs = Math.min(untilOverdueMs, share.untilOverdueMs);
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       for (const share of this.#waiting) share.wake();
-    }, OVERDUE_MS).unref();
+    }, Math.ceil(untilOverdueMs)).unref();
   }
 
   #partOf(available: number, share: RoomShare): number {
@@ -164,8 +167,14 @@ export class RoomShare {
   }
 
   get taken(): number {
-    const isExpected = this.#taken > 0 && monotonicMs() - this.#takenMs < OVERDUE_MS;
-    return isExpected && this.#sharer.isReachable() ? this.#taken : 0;
+    return this.untilOverdueMs < Number.POSITIVE_INFINITY && this.#sharer.isReachable() ? this.#taken : 0;
+  }
+
+  /** How long until its present read is overdue, in milliseconds; infinite when there is none, or it is overdue. */
+  get untilOverdueMs(): number {
+    if (this.#taken === 0) return Number.POSITIVE_INFINITY;
+    const leftMs = this.#takenMs + OVERDUE_MS - monotonicMs();
+    return leftMs > 0 ? leftMs : Number.POSITIVE_INFINITY;
   }
 
   /** Returns the room for a read. If there is none, its intake is woken when there may be some. */

@@ -100,6 +100,18 @@ test('messages that cannot be large may be read a thousand at a time, as far as 
   expect(budget.roomForSmall(0)).toBeLessThanOrEqual(8);
 });
 
+test('all streams together may bring what fits, although one read of them may bring less', () => {
+  const inHand = { bytes: 100 * MIB };
+  const { budget } = budgetOf(inHand);
+  warmUp(budget);
+  expect([budget.room(0), budget.roomInAll(false, 0)]).toEqual([128, 128]);
+  expect(budget.roomInAll(false, 0, 100)).toBe(28);
+  expect(budget.roomInAll(true, 0)).toBeGreaterThan(8_000);
+  budget.addEntries(entries(100, MIB));
+  expect([budget.room(0), budget.roomInAll(false, 0)]).toEqual([8, 28]);
+  expect(budget.roomInAll(true, 0, 20)).toBe((8 * MIB) / (16 * 1024));
+});
+
 test('before the first outcomes, those of what was read ahead are expected to be large', () => {
   const { budget } = budgetOf();
   for (let i = 0; i < 30; i++) budget.addEntries(entries(10, 100));

@@ -68,6 +68,23 @@ describe('the room of a worker', () => {
     expect(silent.room()).toBe(0);
   });
 
+  test('is there half a second after the last read began, however long the wait for it lasts already', async () => {
+    const worker = new Worker();
+    const [first, silent, healthy] = [worker.join('first'), worker.join('silent'), worker.join('healthy')];
+    worker.dispatcher.room = 1;
+    first.take(1);
+    expect(healthy.room()).toBe(0);
+    await vi.advanceTimersByTimeAsync(400);
+    silent.take(1);
+    first.release();
+    expect(healthy.room()).toBe(0);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(healthy.room()).toBe(0);
+    worker.woken.length = 0;
+    await vi.advanceTimersByTimeAsync(400);
+    expect([worker.woken, healthy.room()]).toEqual([['healthy'], 1]);
+  });
+
   test('is waited for without a timer while nothing is being read, and when all have left', () => {
     const worker = new Worker();
     const [a, b] = [worker.join('a'), worker.join('b', 1)];
