@@ -76,10 +76,12 @@ function runHere(
     const [stdout, stderr] = [new Captured(), new Captured()];
     const argv = [process.execPath, name, ...args];
     const restore = replaceGlobals({ argv, stdout, stderr, env: { ...withoutSettings(process.env), ...env } });
+    const forget = noteListeners();
     try {
       await run(argv);
       return { code: Number(process.exitCode ?? 0), output: stdout.text, errors: stderr.text };
     } finally {
+      forget();
       restore();
     }
   });
@@ -111,6 +113,21 @@ function replaceGlobals(given: { argv: string[]; stdout: Writable; stderr: Writa
     for (const [name, descriptor] of before) Object.defineProperty(process, name, descriptor);
     globalThis.console = ownConsole;
     process.exitCode = exitCode;
+  };
+}
+
+/** Events of the process to which commands listen until it ends. */
+const HEARD = ['worker', 'SIGINT', 'SIGTERM'] as const;
+
+/** Returns what removes the listeners that are added from now on: this process outlives the command. */
+function noteListeners(): () => void {
+  const before = HEARD.map((event) => new Set(process.rawListeners(event)));
+  return () => {
+    for (const [i, event] of HEARD.entries()) {
+      for (const listener of process.rawListeners(event)) {
+        if (!before[i]!.has(listener)) process.off(event, listener as () => void);
+      }
+    }
   };
 }
 
