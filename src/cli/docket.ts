@@ -2,11 +2,12 @@
 import { Command, Help, Option } from 'commander';
 import { versionOfPackage } from '../worker/version.js';
 import { addCommand } from './add.js';
+import { endQuietlyWithPipe } from './broken-pipe.js';
 import { cancelCommand } from './cancel.js';
 import { clearCommand } from './clear.js';
 import { dashboardCommand } from './dashboard.js';
 import { doctorCommand } from './doctor.js';
-import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
+import { EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
@@ -104,14 +105,4 @@ function withInherited(command: Command, from: Command): Command {
     return command.allowExcessArguments(false).configureHelp({ showGlobalOptions: false });
   for (const subcommand of command.commands) withInherited(subcommand, command);
   return command.allowExcessArguments(command.commands.length > 0).addHelpText('after', EXIT_CODES_HELP);
-}
-
-/** Ends the process without an error when the reader of its output is gone, as `head` is after ten lines. */
-function endQuietlyWithPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit(EXIT.brokenPipe);
-    });
-  }
 }

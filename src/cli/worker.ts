@@ -1,6 +1,7 @@
 /** `docket-worker`, also available as `docket worker`: runs a worker until it is told to stop. */
 import type { Command } from 'commander';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
+import { endQuietlyWithPipe } from './broken-pipe.js';
 import { endProcess } from './end-process.js';
 import { EXIT } from './exit-codes.js';
 import { linkLine, problemOf } from './failure.js';
@@ -16,6 +17,7 @@ export function workerSubcommand(): Command {
 /** Parses the command line, and runs the worker, which ends the process. Sets the exit code if none starts. Never rejects. */
 export async function runWorkerCommand(argv: readonly string[], end = endProcess): Promise<void> {
   const command = workerCommand('docket-worker');
+  endQuietlyWithPipe();
   forgetEmptyVariables();
   try {
     command.parse(argv);

@@ -50,6 +50,12 @@ test('--version says the version of the package', async () => {
   expect(code).toBe(0);
 });
 
+test('the executable ends silently when its reader closes the pipe', async () => {
+  const command = startCommand(['--help']);
+  command.process.stdout!.destroy();
+  expect([await command.ended, command.errors]).toEqual([{ code: 141, signal: null }, []]);
+});
+
 test('the executable passes on arguments, variables, both streams and the exit code', async () => {
   const [version, wrong, broken, down] = await Promise.all([
     spawnToEnd(['--version']),
