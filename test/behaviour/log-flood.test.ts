@@ -7,8 +7,8 @@ import { waitFor } from '../support/wait.js';
 
 /** Ten seconds of lines, as slowly as the pipe is read. */
 const LINES = 8_000;
-const NAP_MS = 6_000;
-const LEASE = '3s';
+const NAP_MS = 9_000;
+const LEASE = '5s';
 /** Ten megabytes: more than all pipes and buffers on the way take. */
 const PRINTED = 10_000;
 

@@ -111,7 +111,7 @@ describeOnOwnRedis('after an outage', (redis) => {
 
   test('(a server that was away for longer than the lease) what its worker still runs is not delivered again', async () => {
     const fleet = await openFleet(redis().url);
-    const options = { ...QUICK, reconnectionDelay: '500ms' } as const;
+    const options = { threads: 1, redeliveryTimeout: '3s', reconnectionDelay: '500ms' } as const;
     const workers = [await fleet.worker(options), await fleet.worker(options), await fleet.worker(options)];
     const { docket, probe } = fleet;
     const held = await Promise.all(workers.map((_, i) => docket.add('hold', { probe }, { key: `held${i}` })));
@@ -119,11 +119,11 @@ describeOnOwnRedis('after an outage', (redis) => {
     workers.push(await fleet.worker(options)); // to run what the others lose
     await redis().kill();
     const awaySinceMs = performance.now();
-    await waitFor(() => performance.now() - awaySinceMs > 2_000);
+    await waitFor(() => performance.now() - awaySinceMs > 5_000);
     await redis().start();
     await waitFor(async () => {
       const pending = await fleet.redis.xpending(fleet.key('work'), 'workers', '-', '+', 10);
-      return (pending as [string, string, number][]).every(([, , idleMs]) => idleMs < 900); // all are renewed
+      return (pending as [string, string, number][]).every(([, , idleMs]) => idleMs < 2_500); // all are renewed
     });
     await fleet.release();
     for (const one of held) await retried(() => one.result());

@@ -215,6 +215,14 @@ test.each([
   expect(readdirSync(folder)).toEqual(text === null ? [] : ['package.json']);
 });
 
+test('where a file has the name of a folder that is to be made, nothing is written', async () => {
+  const folder = emptyFolder({ src: '' });
+  const { code, output, errors } = await runDocket(['init', folder]);
+  expect([code, output]).toEqual([1, '']);
+  expect(errors).toMatch(/^docket: \S+ cannot be written to \(ENOTDIR[^\n]+\n$/);
+  expect(readdirSync(folder)).toEqual(['src']);
+});
+
 test.each(['file', 'file/below'])('%s, which is no folder, is refused with one line', async (path) => {
   const folder = join(emptyFolder({ file: '' }), path);
   expect(await runDocket(['init', folder])).toEqual({

@@ -41,9 +41,11 @@ export function inspectProject(path: string, wanted: { name?: string; language?:
 /** Whether something else than a folder is there, or on the way there. */
 function isTaken(folder: string): boolean {
   try {
-    return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false;
+    return !statSync(folder).isDirectory();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return true;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    if (code === 'ENOTDIR') return true;
     throw new CommandError(`${folder} cannot be looked at (${(error as Error).message})`);
   }
 }

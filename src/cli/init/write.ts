@@ -2,7 +2,17 @@
  * Writes a plan into its project. Owns two promises: nothing is written when one of the files is there already, unless
  * `force` says so, and nothing is written outside the project, even where a folder of it or its package.json is a link.
  */
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  realpathSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { CommandError } from '../failure.js';
 import type { Plan } from './plan.js';
@@ -33,8 +43,14 @@ export function writePlan(folder: string, plan: Plan, force: boolean): void {
   }
 }
 
-function statOf(folder: string, path: string) {
-  return lstatSync(join(folder, path), { throwIfNoEntry: false });
+/** @throws the error of a path that leads through a file. With `throwIfNoEntry`, Node 24 would say that nothing is there. */
+function statOf(folder: string, path: string): Stats | null {
+  try {
+    return lstatSync(join(folder, path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 /** Refuses a path that a link would lead out of the project. */
