@@ -6,6 +6,7 @@ async function loadedBy(code: string): Promise<string[]> {
   const ended = await runModule(`
     import { createRequire, register } from 'node:module';
     import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
+    process.noDeprecation = true; // what replaces register() in Node 26 is not there in Node 20
     const { port1, port2 } = new MessageChannel();
     const hooks = \`
       let port;
