@@ -41,7 +41,7 @@ export interface Started {
 /** Starts one server for each list of arguments, on free ports. Those of a list that are functions get the port. */
 async function startNodes(
   folder: string,
-  settings: readonly ((port: number) => Record<string, string>)[],
+  settings: readonly ((port: number) => Record<string, string> | Promise<Record<string, string>>)[],
 ): Promise<Started> {
   const running: { process: RedisProcess; close: () => Promise<void> }[] = [];
   const startOne = async (index: number): Promise<TestNode> => {
@@ -49,7 +49,7 @@ async function startNodes(
       const port = await freePort();
       const dir = join(folder, `${port}`);
       await mkdir(dir);
-      const { config, ...own } = settings[index]!(port);
+      const { config, ...own } = await settings[index]!(port);
       if (config !== undefined) await writeFile(join(dir, 'redis.conf'), config);
       const options = { bind: '127.0.0.1', port: String(port), dir, ...own };
       const args = Object.entries(options).flatMap(([name, value]) => [
@@ -222,31 +222,28 @@ export interface TestCluster {
 const SLOTS = 16_384;
 const MASTERS = 3;
 
-async function settingsOfNodes(count: number): Promise<(() => Record<string, string>)[]> {
-  const one = async () => {
-    const busPort = await freePort();
-    return () => ({
-      ...REPLICATED,
-      'cluster-enabled': 'yes',
-      'cluster-port': String(busPort),
-      'cluster-node-timeout': '2000',
-      'cluster-replica-validity-factor': '0',
-      'cluster-allow-replica-migration': 'no',
-      'cluster-require-full-coverage': 'yes',
-    });
-  };
-  return await Promise.all(Array.from({ length: count }, one));
+function settingsOfNodes(count: number): (() => Promise<Record<string, string>>)[] {
+  const one = async () => ({
+    ...REPLICATED,
+    'cluster-enabled': 'yes',
+    'cluster-port': String(await freePort()),
+    'cluster-node-timeout': '2000',
+    'cluster-replica-validity-factor': '0',
+    'cluster-allow-replica-migration': 'no',
+    'cluster-require-full-coverage': 'yes',
+  });
+  return Array.from({ length: count }, () => one);
 }
 
 /** Starts nodes that do not know each other and have no slots. */
 export async function startLoneNodes(count: number): Promise<Started> {
-  return await startNodes(await mkdtemp(join(tmpdir(), 'docket-nodes-')), await settingsOfNodes(count));
+  return await startNodes(await mkdtemp(join(tmpdir(), 'docket-nodes-')), settingsOfNodes(count));
 }
 
 /** Starts three masters, each with a replica unless `hasReplicas` is false. */
 export async function startCluster({ hasReplicas = true } = {}): Promise<TestCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'docket-cluster-'));
-  const { nodes, stop } = await startNodes(folder, await settingsOfNodes(hasReplicas ? 2 * MASTERS : MASTERS));
+  const { nodes, stop } = await startNodes(folder, settingsOfNodes(hasReplicas ? 2 * MASTERS : MASTERS));
   try {
     await joinNodes(nodes);
   } catch (error) {

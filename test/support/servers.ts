@@ -97,8 +97,11 @@ export function redisProcess(args: readonly string[]): RedisProcess {
   };
 }
 
-/** Kills the command when its standard input ends, which it does when the process at the other end has gone. */
-const GUARD = '"$@" & child=$!; read -r _; kill -9 $child; wait $child 2>/dev/null';
+/**
+ * Kills the command when its standard input ends, which it does when the process at the other end has gone. The output ends with the
+ * command: the shell closes its own.
+ */
+const GUARD = '"$@" & child=$!; exec >&-; read -r _; kill -9 $child; wait $child 2>/dev/null';
 
 /** Starts a command that cannot outlive this process, even if that is killed and runs nothing on its way out. */
 function guarded(command: string, args: readonly string[]): ChildProcess {
