@@ -22,6 +22,14 @@ const LEAST_BYTES = 64;
 /** The part of the expected size of outcomes that remains after a smaller one. */
 const OUTCOME_DECAY = 7 / 8;
 
+/** How many messages may be read. A read of several streams brings its number from each of them. */
+export interface ByteRoom {
+  /** Of each stream: a read is short where its messages may be large. */
+  readonly ofEach: number;
+  /** Of all streams: what fits. */
+  readonly inAll: number;
+}
+
 export class ByteBudget {
   readonly #countInHand: () => number;
   /** The bytes in hand at the last count, and all that came since. */
@@ -59,34 +67,22 @@ export class ByteBudget {
    *   the user chose their number.
    * @param coming - messages that reads of other partitions may bring. @default none
    */
-  room(ahead: number, coming = 0): number {
-    return Math.min(READ_ITEMS, this.#roomFor(UNKNOWN_BYTES, ahead, coming * UNKNOWN_BYTES));
+  room(ahead: number, coming = 0): ByteRoom {
+    const { ofEach, inAll } = this.#roomFor(UNKNOWN_BYTES, ahead, coming * UNKNOWN_BYTES);
+    return { ofEach: Math.min(READ_ITEMS, ofEach), inAll };
   }
 
   /** Returns how many messages may be read of which none is large. All that are coming then have 64 MiB at most. */
-  roomForSmall(ahead: number, coming = 0): number {
+  roomForSmall(ahead: number, coming = 0): ByteRoom {
     return this.#roomFor(LARGE_BYTES, ahead, coming * this.#messageBytes);
   }
 
-  /**
-   * Returns how many messages fit, whatever one read may bring: a read of several streams brings its number from each of them.
-   * @param areSmall - whether none of them is large
-   */
-  roomInAll(areSmall: boolean, ahead: number, coming = 0): number {
-    return areSmall
-      ? this.#fitting(LARGE_BYTES, ahead, coming * this.#messageBytes)
-      : this.#fitting(UNKNOWN_BYTES, ahead, coming * UNKNOWN_BYTES);
-  }
-
-  #roomFor(mostBytes: number, ahead: number, comingBytes: number): number {
-    return Math.min(Math.ceil(READ_BYTES / this.#messageBytes), this.#fitting(mostBytes, ahead, comingBytes));
-  }
-
-  #fitting(mostBytes: number, ahead: number, comingBytes: number): number {
+  #roomFor(mostBytes: number, ahead: number, comingBytes: number): ByteRoom {
     const toCome = ahead * this.#outcomeBytes;
     if (this.#mostInHand + toCome > IN_HAND_BYTES / 2) this.#mostInHand = this.#countInHand();
     const left = Math.max(0, IN_HAND_BYTES - this.#mostInHand - toCome - comingBytes);
-    return Math.ceil(left / (mostBytes + this.#outcomeBytes));
+    const inAll = Math.ceil(left / (mostBytes + this.#outcomeBytes));
+    return { ofEach: Math.min(Math.ceil(READ_BYTES / this.#messageBytes), inAll), inAll };
   }
 }
 

@@ -27,7 +27,7 @@ import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { logRetry } from '../log-retry.js';
 import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
-import type { ByteBudget } from './byte-budget.js';
+import type { ByteBudget, ByteRoom } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 import type { Lookout } from './lookout.js';
 import type { PauseGuard } from './pause-guard.js';
@@ -254,13 +254,13 @@ export class Intake extends Service {
    * once, so it is short. Only while there is a backlog and Redis has just said that nothing in it is large, it is long: large
    * batches cost less for each execution.
    */
-  #bounds(): { readonly ofEach: number; readonly inAll: number } {
+  #bounds(): ByteRoom {
     const { byteBudget } = this.#options;
     const { ahead, coming } = this.#share;
     const areSmall = this.#hasBacklog && monotonicMs() - this.#wasSmallMs < SMALL_FOR_MS;
-    const inAll = byteBudget.roomInAll(areSmall, ahead, coming);
-    if (!areSmall) return { ofEach: byteBudget.room(ahead, coming), inAll };
-    return { ofEach: Math.min(MOST_ENTRIES, byteBudget.roomForSmall(ahead, coming)), inAll };
+    if (!areSmall) return byteBudget.room(ahead, coming);
+    const { ofEach, inAll } = byteBudget.roomForSmall(ahead, coming);
+    return { ofEach: Math.min(MOST_ENTRIES, ofEach), inAll };
   }
 
   /** While anything that was read before is still to be claimed, nothing is claimed with this read: it would start first. */

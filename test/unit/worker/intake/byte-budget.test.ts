@@ -31,7 +31,7 @@ test('the first reads are small, and double while the messages are small', () =>
   for (let i = 0; i < 200; i++) budget.addOutcome(0);
   const counts: number[] = [];
   for (let i = 0; i < 5; i++) {
-    counts.push(budget.room(0));
+    counts.push(budget.room(0).ofEach);
     budget.addEntries(entries(10, 100));
   }
   expect(counts).toEqual([16, 32, 64, 128, 128]);
@@ -40,9 +40,9 @@ test('the first reads are small, and double while the messages are small', () =>
 test('after a large message the next read is small, even if the others beside it were small', () => {
   const { budget } = budgetOf();
   warmUp(budget);
-  expect(budget.room(0)).toBe(128);
+  expect(budget.room(0).ofEach).toBe(128);
   budget.addEntries([...entries(100, 100), ...entries(1, MIB)]);
-  expect(budget.room(0)).toBe(8);
+  expect(budget.room(0).ofEach).toBe(8);
 });
 
 test('no read exceeds the budget, even if all its messages are as large as the default allows', () => {
@@ -51,26 +51,26 @@ test('no read exceeds the budget, even if all its messages are as large as the d
   warmUp(budget);
   budget.addOutcome(100 * MIB);
   for (let i = 0; i < 200; i++) budget.addOutcome(0);
-  expect(budget.room(0)).toBe(28);
+  expect(budget.room(0).ofEach).toBe(28);
   inHand.bytes = 128 * MIB;
-  expect(budget.room(0)).toBe(0);
+  expect(budget.room(0).ofEach).toBe(0);
 });
 
 test('outcomes of executions that were read ahead are expected to be as large as the last one, then smaller step by step', () => {
   const { budget } = budgetOf();
   warmUp(budget);
   budget.addOutcome(MIB);
-  expect(budget.room(0)).toBe(64);
-  expect(budget.room(100)).toBe(14);
-  expect(budget.room(128)).toBe(0);
+  expect(budget.room(0).ofEach).toBe(64);
+  expect(budget.room(100).ofEach).toBe(14);
+  expect(budget.room(128).ofEach).toBe(0);
   for (let i = 0; i < 6; i++) budget.addOutcome(100);
-  expect(budget.room(128)).toBeGreaterThan(40);
+  expect(budget.room(128).ofEach).toBeGreaterThan(40);
 });
 
 test('with nothing in hand one message may be read, however large outcomes are', () => {
   const { budget } = budgetOf();
   budget.addOutcome(300 * MIB);
-  expect(budget.room(0)).toBe(1);
+  expect(budget.room(0).ofEach).toBe(1);
 });
 
 test('the bytes in hand are counted only when they might be too many', () => {
@@ -91,32 +91,32 @@ test('messages that cannot be large may be read a thousand at a time, as far as 
   const inHand = { bytes: 0 };
   const { budget } = budgetOf(inHand);
   warmUp(budget);
-  expect(budget.roomForSmall(0)).toBeGreaterThan(1_024);
+  expect(budget.roomForSmall(0).ofEach).toBeGreaterThan(1_024);
   inHand.bytes = 127 * MIB;
   budget.addOutcome(100 * MIB);
   for (let i = 0; i < 200; i++) budget.addOutcome(0);
-  expect(budget.roomForSmall(0)).toBe(64);
+  expect(budget.roomForSmall(0).ofEach).toBe(64);
   budget.addEntries(entries(1, MIB));
-  expect(budget.roomForSmall(0)).toBeLessThanOrEqual(8);
+  expect(budget.roomForSmall(0).ofEach).toBeLessThanOrEqual(8);
 });
 
 test('all streams together may bring what fits, although one read of them may bring less', () => {
   const inHand = { bytes: 100 * MIB };
   const { budget } = budgetOf(inHand);
   warmUp(budget);
-  expect([budget.room(0), budget.roomInAll(false, 0)]).toEqual([128, 128]);
-  expect(budget.roomInAll(false, 0, 100)).toBe(28);
-  expect(budget.roomInAll(true, 0)).toBeGreaterThan(8_000);
+  expect(budget.room(0)).toEqual({ ofEach: 128, inAll: 128 });
+  expect(budget.room(0, 100).inAll).toBe(28);
+  expect(budget.roomForSmall(0).inAll).toBeGreaterThan(8_000);
   budget.addEntries(entries(100, MIB));
-  expect([budget.room(0), budget.roomInAll(false, 0)]).toEqual([8, 28]);
-  expect(budget.roomInAll(true, 0, 20)).toBe((8 * MIB) / (16 * 1024));
+  expect(budget.room(0)).toEqual({ ofEach: 8, inAll: 28 });
+  expect(budget.roomForSmall(0, 20).inAll).toBe((8 * MIB) / (16 * 1024));
 });
 
 test('before the first outcomes, those of what was read ahead are expected to be large', () => {
   const { budget } = budgetOf();
   for (let i = 0; i < 30; i++) budget.addEntries(entries(10, 100));
-  expect(budget.room(0)).toBe(64);
-  expect(budget.roomForSmall(100)).toBeLessThan(30);
+  expect(budget.room(0).ofEach).toBe(64);
+  expect(budget.roomForSmall(100).ofEach).toBeLessThan(30);
   for (let i = 0; i < 200; i++) budget.addOutcome(100);
-  expect(budget.roomForSmall(100)).toBeGreaterThan(1_024);
+  expect(budget.roomForSmall(100).ofEach).toBeGreaterThan(1_024);
 });
